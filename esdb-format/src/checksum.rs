@@ -1,0 +1,32 @@
+//! The checksum of everything stored (spec §1): CRC-32 as in gzip.
+
+use crate::error::{Error, Result, Section};
+
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// The checksum of two pieces one after another.
+pub(crate) fn checksum_of_both(first: &[u8], second: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(first);
+    hasher.update(second);
+    hasher.finalize()
+}
+
+/// Compares a checksum with that of `bytes`, which stand at `offset`.
+pub(crate) fn check(expected: u32, bytes: &[u8], section: Section, offset: u64, rule: &'static str) -> Result<()> {
+    compare(expected, checksum(bytes), section, offset, rule)
+}
+
+pub(crate) fn compare(expected: u32, found: u32, section: Section, offset: u64, rule: &'static str) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::corrupt(
+        section,
+        offset,
+        rule,
+        format!("checksum is {expected:#010x}, bytes give {found:#010x}"),
+    ))
+}

@@ -1,0 +1,292 @@
+//! Integers and byte strings to and from bytes (spec §1): the only module that knows a byte order.
+
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
+
+use crate::error::{Error, Result, Section};
+
+/// The longest varint.
+const VARINT_MAX: usize = 10;
+
+/// Appends encoded values to a byte vector.
+pub(crate) trait Encode {
+    fn put_u8(&mut self, value: u8);
+    fn put_u16(&mut self, value: u16);
+    fn put_u32(&mut self, value: u32);
+    fn put_u64(&mut self, value: u64);
+    fn put_i64(&mut self, value: i64);
+    fn put_varint(&mut self, value: u64);
+    fn put_svarint(&mut self, value: i64);
+    /// A varint length and the bytes.
+    fn put_bytes(&mut self, bytes: &[u8]);
+}
+
+impl Encode for Vec<u8> {
+    fn put_u8(&mut self, value: u8) {
+        self.push(value);
+    }
+
+    fn put_u16(&mut self, value: u16) {
+        let mut bytes = [0; 2];
+        LittleEndian::write_u16(&mut bytes, value);
+        self.extend_from_slice(&bytes);
+    }
+
+    fn put_u32(&mut self, value: u32) {
+        let mut bytes = [0; 4];
+        LittleEndian::write_u32(&mut bytes, value);
+        self.extend_from_slice(&bytes);
+    }
+
+    fn put_u64(&mut self, value: u64) {
+        let mut bytes = [0; 8];
+        LittleEndian::write_u64(&mut bytes, value);
+        self.extend_from_slice(&bytes);
+    }
+
+    fn put_i64(&mut self, value: i64) {
+        self.put_u64(value.cast_unsigned());
+    }
+
+    fn put_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.push((value & 0x7F) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.push(value as u8);
+    }
+
+    fn put_svarint(&mut self, value: i64) {
+        self.put_varint(zigzag(value));
+    }
+
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_varint(bytes.len() as u64);
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// A number as 8 bytes whose order is the number's order (`key64`).
+pub(crate) fn key64(value: u64) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    BigEndian::write_u64(&mut bytes, value);
+    bytes
+}
+
+/// The number of a `key64`; `None` unless there are exactly 8 bytes.
+pub(crate) fn from_key64(bytes: &[u8]) -> Option<u64> {
+    (bytes.len() == 8).then(|| BigEndian::read_u64(bytes))
+}
+
+/// The first 8 bytes of a key as a number that orders like them, shorter keys filled with zeros.
+pub(crate) fn key_prefix(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let len = key.len().min(8);
+    bytes[..len].copy_from_slice(&key[..len]);
+    BigEndian::read_u64(&bytes)
+}
+
+/// How many bytes the varint of `value` takes.
+pub(crate) fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+/// The eight bytes at `at`, which the caller has made sure of.
+pub(crate) fn load_u64(bytes: &[u8], at: usize) -> u64 {
+    LittleEndian::read_u64(&bytes[at..at + 8])
+}
+
+/// Reads values off the front of some bytes, and knows where in the file they stand.
+///
+/// Bytes that were decompressed have no place of their own: their decoder names the place of the piece.
+#[derive(Clone)]
+pub(crate) struct Decoder<'a> {
+    rest: &'a [u8],
+    offset: u64,
+    fixed: bool,
+    section: Section,
+}
+
+impl<'a> Decoder<'a> {
+    /// Decodes `bytes`, which stand at `offset` of the file.
+    pub(crate) fn new(bytes: &'a [u8], offset: u64, section: Section) -> Self {
+        Self { rest: bytes, offset, fixed: false, section }
+    }
+
+    /// Decodes `bytes`, which were decompressed from a piece at `offset`.
+    pub(crate) fn unpacked(bytes: &'a [u8], offset: u64, section: Section) -> Self {
+        Self { rest: bytes, offset, fixed: true, section }
+    }
+
+    pub(crate) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Where the next byte stands in the file.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {
+        Error::corrupt(self.section, self.offset, rule, reason)
+    }
+
+    /// The next `len` bytes. Fewer left: `rule` is broken.
+    pub(crate) fn take(&mut self, len: usize, rule: &'static str) -> Result<&'a [u8]> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(self.corrupt(rule, format!("{len} bytes needed, {} left", self.rest.len())));
+        };
+        self.rest = rest;
+        if !self.fixed {
+            self.offset += len as u64;
+        }
+        Ok(taken)
+    }
+
+    /// A decoder of the next `len` bytes alone.
+    pub(crate) fn area(&mut self, len: usize, rule: &'static str) -> Result<Self> {
+        let offset = self.offset;
+        let rest = self.take(len, rule)?;
+        Ok(Self { rest, offset, fixed: self.fixed, section: self.section })
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn finish(&self, rule: &'static str) -> Result<()> {
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(self.corrupt(rule, format!("{left} bytes left over"))),
+        }
+    }
+
+    pub(crate) fn u8(&mut self, rule: &'static str) -> Result<u8> {
+        Ok(self.take(1, rule)?[0])
+    }
+
+    pub(crate) fn u16(&mut self, rule: &'static str) -> Result<u16> {
+        Ok(LittleEndian::read_u16(self.take(2, rule)?))
+    }
+
+    pub(crate) fn u32(&mut self, rule: &'static str) -> Result<u32> {
+        Ok(LittleEndian::read_u32(self.take(4, rule)?))
+    }
+
+    pub(crate) fn u64(&mut self, rule: &'static str) -> Result<u64> {
+        Ok(LittleEndian::read_u64(self.take(8, rule)?))
+    }
+
+    pub(crate) fn i64(&mut self, rule: &'static str) -> Result<i64> {
+        Ok(self.u64(rule)?.cast_signed())
+    }
+
+    /// A varint; the end of the bytes breaks `rule`, a longer form than needed C1.
+    pub(crate) fn varint(&mut self, rule: &'static str) -> Result<u64> {
+        let mut value = 0_u64;
+        for (at, &byte) in self.rest.iter().take(VARINT_MAX).enumerate() {
+            let bits = u64::from(byte & 0x7F);
+            let shift = 7 * at as u32;
+            if shift == 63 && bits > 1 {
+                return Err(self.corrupt("C1", "varint exceeds 64 bits"));
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                if byte == 0 && at > 0 {
+                    return Err(self.corrupt("C1", "varint is longer than needed"));
+                }
+                self.take(at + 1, rule)?;
+                return Ok(value);
+            }
+        }
+        if self.rest.len() >= VARINT_MAX {
+            return Err(self.corrupt("C1", "varint exceeds 10 bytes"));
+        }
+        Err(self.corrupt(rule, "varint goes beyond the end"))
+    }
+
+    pub(crate) fn svarint(&mut self, rule: &'static str) -> Result<i64> {
+        Ok(unzigzag(self.varint(rule)?))
+    }
+
+    /// A varint that must not exceed `limit`, as a size in memory.
+    pub(crate) fn varint_up_to(&mut self, limit: u64, what: &str, rule: &'static str) -> Result<usize> {
+        let here = self.clone();
+        let value = self.varint(rule)?;
+        if value > limit {
+            return Err(here.corrupt(rule, format!("{what} is {value}, at most {limit} expected")));
+        }
+        Ok(value as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoder(bytes: &[u8]) -> Decoder<'_> {
+        Decoder::new(bytes, 100, Section::Facts)
+    }
+
+    #[test]
+    fn varints_round_trip_in_their_shortest_form() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut bytes = Vec::new();
+            bytes.put_varint(value);
+            assert_eq!(bytes.len(), varint_len(value));
+            let mut decoder = decoder(&bytes);
+            assert_eq!(decoder.varint("X").unwrap(), value);
+            assert!(decoder.finish("X").is_ok());
+        }
+    }
+
+    #[test]
+    fn svarints_round_trip_at_the_extremes() {
+        for value in [0, 1, -1, 63, -64, i64::MAX, i64::MIN] {
+            let mut bytes = Vec::new();
+            bytes.put_svarint(value);
+            assert_eq!(decoder(&bytes).svarint("X").unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn varint_rejects_long_forms_overflow_and_the_end() {
+        for (bytes, rule) in [
+            (&[0x80, 0x00][..], "C1"),
+            (&[0xFF; 11], "C1"),
+            (&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02], "C1"),
+            (&[0x80], "X"),
+            (&[], "X"),
+        ] {
+            let error = decoder(bytes).varint("X").unwrap_err();
+            assert_eq!(error.problem().unwrap().rule, rule, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_offset_of_what_is_read() {
+        let mut decoder = decoder(&[1, 2, 3]);
+        decoder.u16("X").unwrap();
+        let error = decoder.u32("X").unwrap_err();
+        assert_eq!(error.to_string(), "corrupt facts at byte 102: 4 bytes needed, 1 left [X]");
+    }
+
+    #[test]
+    fn key64_orders_like_its_number() {
+        let mut keys: Vec<_> = [0, 1, 255, 256, u64::MAX].map(key64).to_vec();
+        let sorted = keys.clone();
+        keys.sort_unstable();
+        assert_eq!(keys, sorted);
+        assert_eq!(from_key64(&key64(77)), Some(77));
+        assert_eq!(from_key64(b"short"), None);
+    }
+}

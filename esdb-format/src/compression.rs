@@ -1,0 +1,256 @@
+//! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
+
+use std::sync::Arc;
+
+use crate::dictionary::Dictionary;
+use crate::error::{Error, Result, Section};
+
+/// How payload frames and strings are compressed (spec §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Everything is stored as it is.
+    None,
+    /// Snappy, raw.
+    Snappy,
+    /// LZ4, block format: the fastest to read.
+    Lz4,
+    /// Zstandard at a level from -7 to 22; the smallest, and the default at level 3.
+    Zstd {
+        /// The compression level.
+        level: i32,
+    },
+}
+
+impl Default for Codec {
+    fn default() -> Self {
+        Self::Zstd { level: 3 }
+    }
+}
+
+impl Codec {
+    /// The name used on command lines and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd { .. } => "zstd",
+        }
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Snappy => 1,
+            Self::Lz4 => 2,
+            Self::Zstd { .. } => 3,
+        }
+    }
+
+    /// The level, 0 for codecs that take none.
+    pub fn level(self) -> i32 {
+        match self {
+            Self::Zstd { level } => level,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8, level: i32) -> Option<Self> {
+        Some(match code {
+            0 => Self::None,
+            1 => Self::Snappy,
+            2 => Self::Lz4,
+            3 => Self::Zstd { level },
+            _ => return None,
+        })
+    }
+
+    /// The most bytes that `stored` bytes can stand for (spec Z2).
+    fn most_from(self, stored: usize) -> u64 {
+        let factor = match self {
+            Self::None => 1,
+            Self::Snappy => 32,
+            Self::Lz4 => 256,
+            Self::Zstd { .. } => 65_536,
+        };
+        stored as u64 * factor
+    }
+}
+
+/// Compresses pieces, one context for many of them. The bytes do not depend on what was compressed before.
+pub(crate) struct Compressor(Method);
+
+enum Method {
+    None,
+    Snappy(Box<snap::raw::Encoder>),
+    Lz4,
+    Zstd(Box<zstd::bulk::Compressor<'static>>),
+}
+
+impl Compressor {
+    pub(crate) fn new(codec: Codec, dictionary: Option<&Dictionary>) -> Result<Self> {
+        Ok(Self(match codec {
+            Codec::None => Method::None,
+            Codec::Snappy => Method::Snappy(Box::new(snap::raw::Encoder::new())),
+            Codec::Lz4 => Method::Lz4,
+            Codec::Zstd { level } => {
+                let bytes = dictionary.map_or(&[][..], |dictionary| dictionary.bytes());
+                let zstd = || -> std::io::Result<_> {
+                    let mut zstd = zstd::bulk::Compressor::with_dictionary(level, bytes)?;
+                    zstd.include_dictid(false)?;
+                    zstd.include_checksum(false)?;
+                    zstd.include_contentsize(true)?;
+                    Ok(zstd)
+                };
+                Method::Zstd(Box::new(zstd().map_err(Error::io("cannot start zstd"))?))
+            }
+        }))
+    }
+
+    /// Appends the stored form of `raw` to `out` and returns its length: less than that of `raw` if compressed.
+    pub(crate) fn append(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<usize> {
+        let start = out.len();
+        let bound = match &self.0 {
+            Method::None => 0,
+            Method::Snappy(_) => snap::raw::max_compress_len(raw.len()),
+            Method::Lz4 => lz4_flex::block::get_maximum_output_size(raw.len()),
+            Method::Zstd(_) => zstd::zstd_safe::compress_bound(raw.len()),
+        };
+        out.resize(start + bound, 0);
+        let room = &mut out[start..];
+        let len = match &mut self.0 {
+            Method::None => raw.len(),
+            Method::Snappy(encoder) => encoder.compress(raw, room).map_err(|error| failed("snappy", &error))?,
+            Method::Lz4 => lz4_flex::block::compress_into(raw, room).map_err(|error| failed("lz4", &error))?,
+            Method::Zstd(zstd) => zstd.compress_to_buffer(raw, room).map_err(|error| failed("zstd", &error))?,
+        };
+        if len < raw.len() {
+            out.truncate(start + len);
+            return Ok(len);
+        }
+        out.truncate(start);
+        out.extend_from_slice(raw);
+        Ok(raw.len())
+    }
+}
+
+fn failed(codec: &str, error: &dyn std::error::Error) -> Error {
+    Error::Invalid(format!("{codec} cannot compress: {error}"))
+}
+
+/// Decompresses pieces, one context for many of them.
+pub(crate) struct Decompressor {
+    codec: Codec,
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    dictionary: Option<Arc<Dictionary>>,
+}
+
+impl Decompressor {
+    pub(crate) fn new(codec: Codec, dictionary: Option<Arc<Dictionary>>) -> Self {
+        Self { codec, zstd: None, dictionary }
+    }
+
+    /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
+    pub(crate) fn unpack(
+        &mut self,
+        stored: &[u8],
+        len: usize,
+        out: &mut Vec<u8>,
+        section: Section,
+        offset: u64,
+    ) -> Result<()> {
+        out.clear();
+        if stored.len() == len {
+            out.extend_from_slice(stored);
+            return Ok(());
+        }
+        let corrupt = |rule, reason: String| Error::corrupt(section, offset, rule, reason);
+        if stored.len() > len || self.codec == Codec::None {
+            return Err(corrupt("Z1", format!("{} bytes are stored for {len}", stored.len())));
+        }
+        if len as u64 > self.codec.most_from(stored.len()) {
+            return Err(corrupt("Z2", format!("{} bytes cannot stand for {len}", stored.len())));
+        }
+        out.resize(len, 0);
+        let result = match self.codec {
+            Codec::None => Ok(len),
+            Codec::Snappy => match snap::raw::decompress_len(stored) {
+                Ok(found) if found != len => Ok(found),
+                Ok(_) => snap::raw::Decoder::new().decompress(stored, out).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+            Codec::Lz4 => lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string()),
+            Codec::Zstd { .. } => {
+                self.zstd()?.decompress_to_buffer(stored, out.as_mut_slice()).map_err(|error| error.to_string())
+            }
+        };
+        match result {
+            Ok(found) if found == len => Ok(()),
+            Ok(found) => Err(corrupt("Z2", format!("{len} bytes expected, {found} decompressed"))),
+            Err(reason) => Err(corrupt("Z2", format!("{} cannot decompress: {reason}", self.codec.name()))),
+        }
+    }
+
+    fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
+        if self.zstd.is_none() {
+            let bytes = self.dictionary.as_ref().map_or(&[][..], |dictionary| dictionary.bytes());
+            let zstd = zstd::bulk::Decompressor::with_dictionary(bytes).map_err(Error::io("cannot start zstd"))?;
+            self.zstd = Some(zstd);
+        }
+        self.zstd.as_mut().ok_or_else(|| Error::Invalid("zstd is not ready".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODECS: [Codec; 4] = [Codec::None, Codec::Snappy, Codec::Lz4, Codec::Zstd { level: 3 }];
+
+    fn unpack(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        Decompressor::new(codec, None).unpack(stored, len, &mut out, Section::Frame, 9).map(|()| out)
+    }
+
+    #[test]
+    fn pieces_round_trip_and_never_grow() {
+        let noise: Vec<u8> = (0..999_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for codec in CODECS {
+            for raw in [&b""[..], b"x", &[7; 5000], &noise] {
+                let mut stored = Vec::new();
+                let len = Compressor::new(codec, None).unwrap().append(raw, &mut stored).unwrap();
+                assert_eq!(len, stored.len());
+                assert!(len <= raw.len());
+                assert_eq!(unpack(codec, &stored, raw.len()).unwrap(), raw);
+            }
+        }
+    }
+
+    #[test]
+    fn reused_contexts_change_no_byte() {
+        for codec in CODECS {
+            let mut reused = Compressor::new(codec, None).unwrap();
+            for round in 0..20_u8 {
+                let raw: Vec<u8> = (0..3000_u32).map(|i| (i * i % 251) as u8 ^ round).collect();
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                reused.append(&raw, &mut one).unwrap();
+                Compressor::new(codec, None).unwrap().append(&raw, &mut other).unwrap();
+                assert_eq!(one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn false_lengths_are_rejected_before_allocating() {
+        for codec in CODECS {
+            let mut stored = Vec::new();
+            Compressor::new(codec, None).unwrap().append(&[1; 4000], &mut stored).unwrap();
+            assert!(unpack(codec, &stored, stored.len() - 1).is_err());
+            if codec != Codec::None {
+                assert!(unpack(codec, &stored, 3999).is_err());
+                assert!(unpack(codec, &stored, 4001).is_err());
+            }
+            assert!(unpack(codec, &stored[..40.min(stored.len())], 1 << 40).is_err());
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Integer frames and columns (spec §4.1): up to 128 numbers, less their smallest, packed with one width; the
+//! few that are too wide keep their high bits apart.
+//!
+//! ```text
+//! width │ base │ [exceptions, high width] │ low parts … │ [positions │ high parts]
+//! ```
+
+use crate::codec::{Decoder, Encode, load_u64, varint_len};
+use crate::error::Result;
+
+/// How many values a full frame holds.
+pub(crate) const FRAME: usize = 128;
+
+const EXCEPTIONS: u8 = 0x80;
+
+/// Appends `values` as one frame. There must be 1 to [`FRAME`] of them.
+pub(crate) fn encode_frame(values: &[u64], out: &mut Vec<u8>) {
+    debug_assert!((1..=FRAME).contains(&values.len()));
+    let base = values.iter().copied().min().unwrap_or(0);
+    let mut with_bits = [0_u16; 65];
+    for value in values {
+        with_bits[bits(value - base)] += 1;
+    }
+    let (width, exceptions) = best_width(&with_bits, values.len());
+    out.put_u8(width as u8 | if exceptions > 0 { EXCEPTIONS } else { 0 });
+    out.put_varint(base);
+    if exceptions == 0 {
+        pack(values.iter().map(|value| value - base), width, out);
+        return;
+    }
+    let high = |value: u64| if width == 64 { 0 } else { (value - base) >> width };
+    let high_width = values.iter().map(|&value| bits(high(value))).max().unwrap_or(0);
+    out.put_u8(exceptions as u8);
+    out.put_u8(high_width as u8);
+    let mask = low_mask(width);
+    pack(values.iter().map(|value| (value - base) & mask), width, out);
+    for (position, &value) in values.iter().enumerate() {
+        if high(value) != 0 {
+            out.put_u8(position as u8);
+        }
+    }
+    pack(values.iter().map(|&value| high(value)).filter(|&high| high != 0), high_width, out);
+}
+
+/// The width that makes the frame shortest, and how many values are exceptions then.
+fn best_width(with_bits: &[u16; 65], count: usize) -> (usize, usize) {
+    let widest = (0..=64).rev().find(|&bits| with_bits[bits] > 0).unwrap_or(0);
+    let (mut best, mut best_size) = ((widest, 0), packed_len(count, widest));
+    let mut exceptions = 0;
+    for width in (0..widest).rev() {
+        exceptions += usize::from(with_bits[width + 1]);
+        let size = packed_len(count, width) + 2 + exceptions + packed_len(exceptions, widest - width);
+        if size < best_size {
+            (best, best_size) = ((width, exceptions), size);
+        }
+    }
+    best
+}
+
+/// Decodes a frame of `values.len()` values into `values`.
+pub(crate) fn decode_frame(decoder: &mut Decoder<'_>, values: &mut [u64]) -> Result<()> {
+    let count = values.len();
+    let head = decoder.u8("I1")?;
+    let width = usize::from(head & !EXCEPTIONS);
+    if width > 64 {
+        return Err(decoder.corrupt("I1", format!("width is {width}")));
+    }
+    let base = decoder.varint("I1")?;
+    if head & EXCEPTIONS == 0 {
+        unpack(decoder, width, values)?;
+    } else {
+        let exceptions = usize::from(decoder.u8("I1")?);
+        let high_width = usize::from(decoder.u8("I1")?);
+        if exceptions == 0 || exceptions > count || high_width == 0 || width + high_width > 64 {
+            let reason = format!("{exceptions} exceptions of {high_width} bits, with {count} values of {width} bits");
+            return Err(decoder.corrupt("I1", reason));
+        }
+        unpack(decoder, width, values)?;
+        let positions = decoder.take(exceptions, "I1")?;
+        let mut highs = [0; FRAME];
+        unpack(decoder, high_width, &mut highs[..exceptions])?;
+        let mut next = 0;
+        for (&position, &high) in positions.iter().zip(&highs) {
+            let position = usize::from(position);
+            if position < next || position >= count || high == 0 {
+                return Err(decoder.corrupt("I1", format!("exception at position {position} is out of order")));
+            }
+            values[position] |= high << width;
+            next = position + 1;
+        }
+    }
+    add_base(decoder, base, values)
+}
+
+fn add_base(decoder: &Decoder<'_>, base: u64, values: &mut [u64]) -> Result<()> {
+    if base == 0 {
+        return Ok(());
+    }
+    let largest = values.iter().fold(0, |all, value| all | value);
+    if base.checked_add(largest).is_some() {
+        values.iter_mut().for_each(|value| *value += base);
+        return Ok(());
+    }
+    for value in values {
+        let Some(sum) = value.checked_add(base) else {
+            return Err(decoder.corrupt("I2", "value exceeds 64 bits"));
+        };
+        *value = sum;
+    }
+    Ok(())
+}
+
+/// Appends a column: full frames, then one of the rest.
+pub(crate) fn encode_column(values: &[u64], out: &mut Vec<u8>) {
+    for frame in values.chunks(FRAME) {
+        encode_frame(frame, out);
+    }
+}
+
+/// Decodes a column of `count` values, handing each frame to `each`.
+pub(crate) fn decode_column(
+    decoder: &mut Decoder<'_>,
+    count: usize,
+    mut each: impl FnMut(&[u64]) -> Result<()>,
+) -> Result<()> {
+    let mut values = [0; FRAME];
+    let mut left = count;
+    while left > 0 {
+        let frame = &mut values[..left.min(FRAME)];
+        decode_frame(decoder, frame)?;
+        left -= frame.len();
+        each(frame)?;
+    }
+    Ok(())
+}
+
+/// Appends values packed with `width` bits each, the last byte filled with zeros.
+pub(crate) fn pack(values: impl Iterator<Item = u64>, width: usize, out: &mut Vec<u8>) {
+    let (mut pending, mut filled) = (0_u128, 0);
+    for value in values {
+        pending |= u128::from(value) << filled;
+        filled += width;
+        while filled >= 8 {
+            out.push(pending as u8);
+            pending >>= 8;
+            filled -= 8;
+        }
+    }
+    if filled > 0 {
+        out.push(pending as u8);
+    }
+}
+
+/// Reads `values.len()` values packed with `width` bits each; at most [`FRAME`] of them.
+pub(crate) fn unpack(decoder: &mut Decoder<'_>, width: usize, values: &mut [u64]) -> Result<()> {
+    let len = packed_len(values.len(), width);
+    let bytes = decoder.take(len, "I1")?;
+    // Room for reading eight bytes at any value's first byte.
+    let mut padded = [0; FRAME * 8 + 16];
+    padded[..len].copy_from_slice(bytes);
+    let mask = low_mask(width);
+    if width <= 56 {
+        let mut bit = 0;
+        for value in values.iter_mut() {
+            *value = (load_u64(&padded, bit >> 3) >> (bit & 7)) & mask;
+            bit += width;
+        }
+    } else {
+        for (at, value) in values.iter_mut().enumerate() {
+            let (byte, shift) = (at * width / 8, at * width % 8);
+            let wide = u128::from(load_u64(&padded, byte)) | (u128::from(load_u64(&padded, byte + 8)) << 64);
+            *value = (wide >> shift) as u64 & mask;
+        }
+    }
+    let spare = values.len() * width % 8;
+    if spare > 0 && bytes.last().is_some_and(|last| last >> spare != 0) {
+        return Err(decoder.corrupt("I2", "unused bits are not zero"));
+    }
+    Ok(())
+}
+
+/// How many bytes `count` values of `width` bits take.
+pub(crate) fn packed_len(count: usize, width: usize) -> usize {
+    (count * width).div_ceil(8)
+}
+
+fn low_mask(width: usize) -> u64 {
+    if width == 64 { u64::MAX } else { (1 << width) - 1 }
+}
+
+/// How many bits `value` needs: 0 for 0.
+pub(crate) fn bits(value: u64) -> usize {
+    64 - value.leading_zeros() as usize
+}
+
+/// How many bytes a frame of `values` takes, at most; for estimates of memory.
+#[cfg(test)]
+fn frame_len(values: &[u64]) -> usize {
+    let mut out = Vec::new();
+    encode_frame(values, &mut out);
+    out.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::Section;
+
+    fn round_trip(values: &[u64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_column(values, &mut bytes);
+        let mut decoder = Decoder::new(&bytes, 0, Section::Block);
+        let mut decoded = Vec::new();
+        decode_column(&mut decoder, values.len(), |frame| {
+            decoded.extend_from_slice(frame);
+            Ok(())
+        })
+        .unwrap();
+        decoder.finish("X").unwrap();
+        assert_eq!(decoded, values);
+        bytes
+    }
+
+    #[test]
+    fn the_example_of_the_spec() {
+        assert_eq!(round_trip(&[7, 5, 6, 5, 1005]), [0x83, 5, 1, 7, 0x42, 0, 4, 125]);
+    }
+
+    #[test]
+    fn every_width_round_trips() {
+        for width in 0..=64 {
+            let top = low_mask(width);
+            for count in [1, 2, 7, 127, 128, 129, 300] {
+                let values: Vec<u64> =
+                    (0..count).map(|i| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) & top).collect();
+                round_trip(&values);
+                round_trip(&vec![top; count]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rare_gap_does_not_widen_a_frame() {
+        let mut values = vec![1; 128];
+        values[77] = 1 << 40;
+        assert!(frame_len(&values) < 16);
+    }
+
+    #[test]
+    fn a_constant_frame_takes_two_bytes() {
+        assert_eq!(frame_len(&[9; 128]), 1 + varint_len(9));
+    }
+
+    #[test]
+    fn every_truncation_is_rejected() {
+        let values: Vec<u64> = (0..128).map(|i| if i % 50 == 7 { i << 33 } else { i * 3 }).collect();
+        let mut bytes = Vec::new();
+        encode_frame(&values, &mut bytes);
+        for len in 0..bytes.len() {
+            let mut decoder = Decoder::new(&bytes[..len], 0, Section::Block);
+            assert!(decode_frame(&mut decoder, &mut [0; 128]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn false_heads_are_rejected() {
+        for (bytes, rule) in [
+            (&[65, 0][..], "I1"),
+            (&[0x80, 0, 0, 1], "I1"),
+            (&[0x80, 0, 1, 0, 0], "I1"),
+            (&[0x80, 0, 3, 1, 0, 1, 2, 7], "I1"),
+            (&[0x80, 0, 1, 1, 2, 1], "I1"),
+            (&[0x80, 0, 2, 1, 1, 0, 3], "I1"),
+            (&[0x80, 0, 1, 1, 0, 0], "I1"),
+            (&[0x80 | 64, 0, 1, 1], "I1"),
+            (&[1, 0, 0x04], "I2"),
+            (&[1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 1], "I2"),
+        ] {
+            let mut decoder = Decoder::new(bytes, 0, Section::Block);
+            let error = decode_frame(&mut decoder, &mut [0; 2]).unwrap_err();
+            assert_eq!(error.problem().unwrap().rule, rule, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_column_round_trips(values in proptest::collection::vec(any::<u64>(), 0..300), shift in 0..64_u32) {
+            let values: Vec<u64> = values.iter().map(|value| value >> shift).collect();
+            round_trip(&values);
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200), n in 1..=128_usize) {
+            let mut decoder = Decoder::new(&bytes, 0, Section::Block);
+            let _ = decode_frame(&mut decoder, &mut vec![0; n]);
+        }
+    }
+}

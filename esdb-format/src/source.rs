@@ -1,0 +1,102 @@
+//! Where bytes come from: the small trait between format and storage, and its plain implementations.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Random access to the bytes of a file that does not change.
+///
+/// The library copies what it needs out of a source, checks the copy and decodes the copy.
+pub trait Source: Send + Sync {
+    /// The length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is not one byte.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] if the source ends before; what the storage reports otherwise.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// Bytes in memory.
+impl Source for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let bytes = slice(self, offset, buffer.len())?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// The `len` bytes of `bytes` from `offset` on.
+pub(crate) fn slice(bytes: &[u8], offset: u64, len: usize) -> io::Result<&[u8]> {
+    let start = usize::try_from(offset).ok();
+    let range = start.and_then(|start| Some(start..start.checked_add(len)?));
+    range.and_then(|range| bytes.get(range)).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+/// A file read by plain calls.
+#[derive(Debug)]
+pub(crate) struct PlainFile {
+    file: File,
+    len: u64,
+}
+
+impl PlainFile {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let (file, len) = open_regular(path)?;
+        Ok(Self { file, len })
+    }
+
+    pub(crate) fn new(file: File, len: u64) -> Self {
+        Self { file, len }
+    }
+}
+
+/// Opens a file to read, and refuses what has no length of its own: folders, pipes, devices.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    // Asked before opening: opening a pipe waits for its writer.
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok((file, len))
+}
+
+impl Source for PlainFile {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    buffer = &mut buffer[read..];
+                    offset += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Front-coded lists of byte strings (spec §4.2): each string says how much of the one before it it repeats.
+
+use crate::codec::{Decoder, Encode};
+use crate::error::Result;
+use crate::limits;
+
+/// Appends `string`, given the one before it in the list.
+pub(crate) fn put_string(previous: &[u8], string: &[u8], out: &mut Vec<u8>) {
+    let shared = shared_prefix(previous, string);
+    out.put_varint(shared as u64);
+    out.put_bytes(&string[shared..]);
+}
+
+pub(crate) fn shared_prefix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Strings one after another in one buffer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strings {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Strings {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The string at `place`, which must exist.
+    pub(crate) fn get(&self, place: usize) -> &[u8] {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] as usize };
+        &self.bytes[start..self.ends[place] as usize]
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
+    pub(crate) fn push(&mut self, string: &[u8]) {
+        self.bytes.extend_from_slice(string);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + 4 * self.ends.capacity()
+    }
+
+    /// Decodes one front-coded string and appends it. `first`: it begins a list.
+    ///
+    /// All strings together may take at most [`limits::AREA`]: front coding can make few bytes into many.
+    pub(crate) fn decode(&mut self, decoder: &mut Decoder<'_>, first: bool) -> Result<&[u8]> {
+        let previous = match (first, self.len()) {
+            (true, _) | (_, 0) => 0..0,
+            (false, 1) => 0..self.bytes.len(),
+            (false, len) => self.ends[len - 2] as usize..self.bytes.len(),
+        };
+        let shared = decoder.varint_up_to(previous.len() as u64, "shared prefix", "K1")?;
+        let suffix = decoder.varint_up_to(limits::KEY as u64 - shared as u64, "length of a key", "L1")?;
+        let suffix = decoder.take(suffix, "K1")?;
+        if self.bytes.len() + shared + suffix.len() > limits::AREA {
+            return Err(decoder.corrupt("L1", format!("keys of a block exceed {} bytes", limits::AREA)));
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_within(previous.start..previous.start + shared);
+        self.bytes.extend_from_slice(suffix);
+        self.ends.push(self.bytes.len() as u32);
+        Ok(&self.bytes[start..])
+    }
+}

@@ -1,0 +1,423 @@
+//! The tree of pages that every table and every long list is (spec §4.4): building it in one pass, and moving in it.
+
+use std::sync::Arc;
+
+use crate::checksum::checksum;
+use crate::codec::{Decoder, Encode};
+use crate::error::{Error, Result, Section};
+use crate::handle::{Handle, Root};
+use crate::page::{Page, PageBuilder, PageCursor};
+
+/// Where finished pages go: takes their bytes, returns their offset.
+pub(crate) trait PageSink {
+    fn write_page(&mut self, bytes: &[u8]) -> Result<u64>;
+}
+
+/// Builds a tree from entries in ascending key order. Pages leave it in post-order, as soon as they are closed.
+#[derive(Default)]
+pub(crate) struct TreeBuilder {
+    levels: Vec<Level>,
+    entries: u64,
+}
+
+#[derive(Default)]
+struct Level {
+    page: PageBuilder,
+    /// How many of the tree's leaf entries lie before this page.
+    before: u64,
+}
+
+impl TreeBuilder {
+    /// Closes pages that are full. What is written before the next [`add`](Self::add), such as a posting list, comes
+    /// after them.
+    pub(crate) fn make_room(&mut self, sink: &mut impl PageSink) -> Result<()> {
+        self.make_room_at(0, sink)
+    }
+
+    fn make_room_at(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
+        match self.levels.get(level) {
+            Some(pending) if pending.page.is_full(level as u8) => self.close(level, sink),
+            Some(_) => Ok(()),
+            None => {
+                self.levels.push(Level::default());
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the pending page of `level` and enters it in the page above, which is closed first if it is full.
+    fn close(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
+        self.make_room_at(level + 1, sink)?;
+        let end = match level {
+            0 => self.entries,
+            _ => self.levels[level - 1].before,
+        };
+        let pending = &mut self.levels[level];
+        let bytes = pending.page.take(level as u8);
+        let handle = write(&bytes, sink)?;
+        let (key, before) = (pending.page.first_key().to_vec(), std::mem::replace(&mut pending.before, end));
+        let mut value = Vec::new();
+        handle.encode(&mut value);
+        value.put_varint(before);
+        self.levels[level + 1].page.add(&key, &value);
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], sink: &mut impl PageSink) -> Result<()> {
+        self.make_room(sink)?;
+        self.levels[0].page.add(key, value);
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Closes all pages but the root, whose bytes are returned.
+    pub(crate) fn finish(mut self, sink: &mut impl PageSink) -> Result<(Vec<u8>, u64)> {
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
+        }
+        let mut level = 0;
+        while level + 1 < self.levels.len() {
+            self.close(level, sink)?;
+            level += 1;
+        }
+        Ok((self.levels[level].page.take(level as u8), self.entries))
+    }
+
+    /// Closes all pages, the root too.
+    pub(crate) fn finish_with_root(self, sink: &mut impl PageSink) -> Result<Handle> {
+        let (root, _) = self.finish(sink)?;
+        write(&root, sink)
+    }
+}
+
+/// Writes a page and returns its handle.
+pub(crate) fn write(bytes: &[u8], sink: &mut impl PageSink) -> Result<Handle> {
+    let offset = sink.write_page(bytes)?;
+    Ok(Handle { offset, len: bytes.len() as u64, checksum: checksum(bytes) })
+}
+
+/// Where pages come from: checked, perhaps from a cache.
+pub(crate) trait Pages {
+    fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>>;
+}
+
+/// A tree in a file.
+pub(crate) struct Tree<'a, P> {
+    pages: &'a P,
+    root: Handle,
+    entries: u64,
+    section: Section,
+}
+
+impl<'a, P: Pages> Tree<'a, P> {
+    pub(crate) fn new(pages: &'a P, root: Root, section: Section) -> Self {
+        Self { pages, root: root.page, entries: root.entries, section }
+    }
+
+    /// A tree that knows its number of entries from elsewhere.
+    pub(crate) fn of(pages: &'a P, root: Handle, entries: u64, section: Section) -> Self {
+        Self { pages, root, entries, section }
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub(crate) fn cursor(self) -> TreeCursor<'a, P> {
+        TreeCursor { tree: self, path: Vec::new(), first: 0 }
+    }
+
+    /// The value of `key`, handed to `decode`.
+    pub(crate) fn get<T>(self, key: &[u8], decode: impl FnOnce(Decoder<'_>) -> Result<T>) -> Result<Option<T>> {
+        let mut cursor = self.cursor();
+        if cursor.floor(key)? && cursor.key() == key {
+            return decode(cursor.value()).map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// A place in a tree. Each move says whether it found an entry; only then key, value and position may be asked.
+pub(crate) struct TreeCursor<'a, P> {
+    tree: Tree<'a, P>,
+    /// From the root to the leaf, each at the entry that leads on.
+    path: Vec<PageCursor>,
+    /// The position of the leaf's first entry.
+    first: u64,
+}
+
+impl<P: Pages> TreeCursor<'_, P> {
+    pub(crate) fn entries(&self) -> u64 {
+        self.tree.entries
+    }
+
+    /// The leaf's cursor. There is one after every successful move.
+    fn leaf(&self) -> &PageCursor {
+        &self.path[self.path.len() - 1]
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        self.leaf().key()
+    }
+
+    pub(crate) fn value(&self) -> Decoder<'_> {
+        self.leaf().value()
+    }
+
+    /// The number of the entry in the whole tree.
+    pub(crate) fn position(&self) -> u64 {
+        self.first + self.leaf().index() as u64
+    }
+
+    fn enter_root(&mut self) -> Result<()> {
+        self.path.truncate(1);
+        self.first = 0;
+        if self.path.is_empty() {
+            let page = self.tree.pages.page(&self.tree.root, self.tree.section)?;
+            if page.count() == 0 && (page.level() > 0 || self.tree.entries > 0) {
+                return Err(page.corrupt("P4", "page without entries"));
+            }
+            self.path.push(PageCursor::new(page));
+        }
+        Ok(())
+    }
+
+    /// Loads the page that the last cursor of the path points at.
+    fn descend(&mut self) -> Result<()> {
+        let parent = self.leaf();
+        let mut value = parent.value();
+        let handle = Handle::decode(&mut value)?;
+        let before = value.varint("P4")?;
+        value.finish("P4")?;
+        let page = self.tree.pages.page(&handle, self.tree.section)?;
+        if page.level() + 1 != parent.page().level() {
+            let reason = format!("page of level {} below one of level {}", page.level(), parent.page().level());
+            return Err(page.corrupt("P3", reason));
+        }
+        if page.count() == 0 {
+            return Err(page.corrupt("P4", "page without entries"));
+        }
+        if before >= self.tree.entries || before < self.first {
+            return Err(page.corrupt("P3", format!("{before} entries before it are not possible")));
+        }
+        self.first = before;
+        self.path.push(PageCursor::new(page));
+        Ok(())
+    }
+
+    fn at_leaf(&self) -> bool {
+        self.leaf().page().level() == 0
+    }
+
+    /// Moves to the last entry whose key is not greater than `key`.
+    pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
+        self.enter_root()?;
+        loop {
+            let last = self.path.len() - 1;
+            if !self.path[last].floor(key)? {
+                // A page below the root begins with the key that led to it.
+                return if last == 0 { Ok(false) } else { Err(self.misplaced()) };
+            }
+            if self.at_leaf() {
+                return Ok(true);
+            }
+            self.descend()?;
+        }
+    }
+
+    fn misplaced(&self) -> Error {
+        self.leaf().page().corrupt("P2", "first key is not the one its parent states")
+    }
+
+    /// Moves to the first entry whose key is not less than `key`.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        if !self.floor(key)? {
+            return self.go_to(0);
+        }
+        if self.key() == key { Ok(true) } else { self.next() }
+    }
+
+    /// Moves to the entry with number `position`; false if there are not so many.
+    pub(crate) fn go_to(&mut self, position: u64) -> Result<bool> {
+        if position >= self.tree.entries {
+            return Ok(false);
+        }
+        if self.path.last().is_some_and(|leaf| leaf.page().level() == 0) {
+            let leaf = self.path.len() - 1;
+            let count = self.path[leaf].page().count() as u64;
+            if (self.first..self.first + count).contains(&position) {
+                self.path[leaf].go_to((position - self.first) as usize)?;
+                return Ok(true);
+            }
+        }
+        self.enter_root()?;
+        loop {
+            let last = self.path.len() - 1;
+            if self.at_leaf() {
+                let index = position - self.first;
+                if index >= self.path[last].page().count() as u64 {
+                    return Err(self.leaf().page().corrupt("P3", format!("no entry {position} in the tree")));
+                }
+                self.path[last].go_to(index as usize)?;
+                return Ok(true);
+            }
+            // The last child that begins at or before the position.
+            let (mut low, mut high) = (0, self.path[last].page().count());
+            while high - low > 1 {
+                let middle = low.midpoint(high);
+                self.path[last].go_to(middle)?;
+                if entries_before(&self.path[last])? <= position { low = middle } else { high = middle }
+            }
+            self.path[last].go_to(low)?;
+            self.descend()?;
+        }
+    }
+
+    /// Moves to the next entry, or to the first if there was no move before.
+    pub(crate) fn next(&mut self) -> Result<bool> {
+        if self.path.is_empty() {
+            return self.go_to(0);
+        }
+        let last = self.path.len() - 1;
+        if self.path[last].next()? {
+            return Ok(true);
+        }
+        self.go_to(self.position() + 1)
+    }
+
+    /// Moves to the entry before.
+    pub(crate) fn prev(&mut self) -> Result<bool> {
+        match self.position().checked_sub(1) {
+            Some(position) => self.go_to(position),
+            None => Ok(false),
+        }
+    }
+
+    /// The first position in `range` whose entry does not satisfy `before`, which holds for a prefix of the range.
+    pub(crate) fn partition(
+        &mut self,
+        range: std::ops::Range<u64>,
+        mut before: impl FnMut(&mut Self) -> Result<bool>,
+    ) -> Result<u64> {
+        let (mut low, mut high) = (range.start, range.end);
+        while low < high {
+            let middle = low.midpoint(high);
+            if !self.go_to(middle)? {
+                return Err(Error::corrupt(self.tree.section, self.tree.root.offset, "P3", format!("no entry {middle}")));
+            }
+            if before(self)? { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+}
+
+/// How many leaf entries lie before the child that the cursor points at.
+fn entries_before(cursor: &PageCursor) -> Result<u64> {
+    let mut value = cursor.value();
+    Handle::decode(&mut value)?;
+    value.varint("P4")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::key64;
+
+    #[derive(Default)]
+    struct Memory(Vec<u8>);
+
+    impl PageSink for Memory {
+        fn write_page(&mut self, bytes: &[u8]) -> Result<u64> {
+            let offset = self.0.len() as u64;
+            self.0.extend_from_slice(bytes);
+            Ok(offset)
+        }
+    }
+
+    impl Pages for Memory {
+        fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
+            let bytes = &self.0[handle.offset as usize..handle.end().unwrap() as usize];
+            assert_eq!(checksum(bytes), handle.checksum);
+            Ok(Arc::new(Page::decode(bytes.to_vec(), handle.offset, section)?))
+        }
+    }
+
+    fn tree(count: u64, value: &[u8]) -> (Memory, Root) {
+        let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());
+        for i in 0..count {
+            builder.add(&key64(i * 2), value, &mut sink).unwrap();
+        }
+        let (root, entries) = builder.finish(&mut sink).unwrap();
+        let page = write(&root, &mut sink).unwrap();
+        (sink, Root { page, entries })
+    }
+
+    #[test]
+    fn every_entry_is_found_by_key_and_by_position() {
+        for (count, value) in [(0, &b"v"[..]), (1, b"v"), (500, b"v"), (30_000, b"some longer value"), (300, &[7; 9000])] {
+            let (memory, root) = tree(count, value);
+            let mut cursor = Tree::new(&memory, root, Section::Blocks).cursor();
+            for i in 0..count {
+                assert!(cursor.next().unwrap());
+                assert_eq!(cursor.key(), key64(i * 2));
+                assert_eq!(cursor.position(), i);
+                assert_eq!(cursor.value().rest(), value);
+            }
+            assert!(!cursor.next().unwrap());
+            for i in (0..count).rev().step_by(7) {
+                assert!(cursor.floor(&key64(i * 2 + 1)).unwrap());
+                assert_eq!(cursor.position(), i);
+                assert!(cursor.seek(&key64(i * 2)).unwrap());
+                assert_eq!(cursor.position(), i);
+                assert!(cursor.go_to(i).unwrap());
+                assert_eq!(cursor.key(), key64(i * 2));
+                assert_eq!(cursor.prev().unwrap(), i > 0);
+            }
+            assert!(!cursor.go_to(count).unwrap());
+        }
+    }
+
+    #[test]
+    fn partition_finds_the_border() {
+        let (memory, root) = tree(10_000, b"v");
+        for border in [0, 1, 17, 9_999, 10_000] {
+            let mut cursor = Tree::new(&memory, root, Section::Blocks).cursor();
+            let found = cursor.partition(0..10_000, |cursor| Ok(cursor.key() < &key64(border * 2)[..])).unwrap();
+            assert_eq!(found, border);
+        }
+    }
+
+    #[test]
+    fn oversized_keys_still_make_a_tree() {
+        let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());
+        let keys: Vec<Vec<u8>> = (0..40_u8).map(|i| [vec![7; 65_000], vec![i]].concat()).collect();
+        for key in &keys {
+            builder.add(key, b"", &mut sink).unwrap();
+        }
+        let (root, entries) = builder.finish(&mut sink).unwrap();
+        let page = write(&root, &mut sink).unwrap();
+        let mut cursor = Tree::new(&sink, Root { page, entries }, Section::Spaces).cursor();
+        for key in &keys {
+            assert!(cursor.next().unwrap());
+            assert_eq!(cursor.key(), key);
+        }
+    }
+
+    #[test]
+    fn pages_stand_in_post_order() {
+        let (memory, root) = tree(30_000, b"some longer value");
+        // The root is the last page, and each page ends where its parent or next sibling begins.
+        assert_eq!(root.page.end(), Some(memory.0.len() as u64));
+        let root = memory.page(&root.page, Section::Blocks).unwrap();
+        assert!(root.level() >= 1);
+        let mut cursor = PageCursor::new(root);
+        let mut end = 0;
+        while cursor.next().unwrap() {
+            let handle = Handle::decode(&mut cursor.value()).unwrap();
+            if cursor.page().level() == 1 {
+                assert_eq!(handle.offset, end);
+                end = handle.end().unwrap();
+            }
+        }
+    }
+}
