@@ -1,10 +1,11 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
-use crate::checksum::{check, checksum};
+use crate::checksum::{check, checksum, checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
-use crate::compression::{Codec, Compressor};
-use crate::error::{Result, Section};
+use crate::compression::{Codec, Compressor, Decompressor};
+use crate::error::{Error, Result, Section};
 use crate::limits;
+use crate::source::{Source, read};
 
 const MARKER: [u8; 8] = *b"\x89ESDBD\r\n";
 
@@ -14,20 +15,25 @@ pub(crate) const SAMPLE: usize = 1 << 20;
 /// How large a trained dictionary may become, in bytes.
 const SIZE: usize = 16 << 10;
 
-/// A dictionary and its checksum.
+/// How hard the dictionary itself is compressed.
+const LEVEL: i32 = 19;
+
+/// A dictionary, its checksum, and its stored form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     bytes: Vec<u8>,
     checksum: u32,
+    stored: Vec<u8>,
 }
 
 impl Dictionary {
-    /// Bytes of the section beside the dictionary itself.
-    pub(crate) const HEAD: usize = 28;
+    /// Bytes of the section before the dictionary itself.
+    pub(crate) const HEAD: usize = 32;
 
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        let checksum = checksum(&bytes);
-        Self { bytes, checksum }
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
+        let mut stored = Vec::new();
+        Compressor::new(Codec::Zstd { level: LEVEL }, None)?.append(&bytes, &mut stored)?;
+        Ok(Self { checksum: checksum(&bytes), bytes, stored })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -38,6 +44,11 @@ impl Dictionary {
         self.checksum
     }
 
+    /// The length of the section.
+    pub(crate) fn section_len(&self) -> usize {
+        Self::HEAD + self.stored.len()
+    }
+
     /// Trains a dictionary on `sample`, events of `lens` bytes, and keeps it if it wins on the `frames` of the sample.
     pub(crate) fn train(codec: Codec, sample: &[u8], lens: &[usize], frames: &[usize]) -> Result<Option<Self>> {
         if !matches!(codec, Codec::Zstd { .. }) {
@@ -45,51 +56,56 @@ impl Dictionary {
         }
         // zstd refuses samples that are too few or too alike: there is nothing to win from them.
         let Ok(bytes) = zstd::dict::from_continuous(sample, lens, SIZE) else { return Ok(None) };
-        let dictionary = Self::new(bytes);
+        let dictionary = Self::new(bytes)?;
         let with = compressed_len(codec, Some(&dictionary), sample, frames)?;
         let without = compressed_len(codec, None, sample, frames)?;
-        let cost = 2 * (dictionary.bytes.len() + Self::HEAD);
-        Ok((with + cost < without).then_some(dictionary))
+        Ok((with + 2 * dictionary.section_len() < without).then_some(dictionary))
     }
 
     /// The section as it stands at `offset` of the file.
     pub(crate) fn encode(&self, offset: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(Self::HEAD + self.bytes.len());
+        let mut out = Vec::with_capacity(self.section_len());
         out.extend_from_slice(&MARKER);
         out.put_u64(offset);
         out.put_u32(self.bytes.len() as u32);
+        out.put_u32(self.stored.len() as u32);
         out.put_u32(self.checksum);
-        out.put_u32(checksum(&out));
-        out.extend_from_slice(&self.bytes);
+        out.put_u32(checksum_of_both(&out, &self.stored));
+        out.extend_from_slice(&self.stored);
         out
     }
 
-    /// Decodes a section that stands at `offset`.
+    /// Reads the section that stands at `offset`.
     ///
     /// # Errors
     ///
-    /// Corrupt if marker, offset, length or a checksum is wrong.
-    pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Self> {
-        let mut decoder = Decoder::new(bytes, offset, Section::Dictionary);
-        let head = decoder.take(Self::HEAD, "D2")?;
-        check(Decoder::new(&head[24..], 0, Section::Dictionary).u32("D2")?, &head[..24], Section::Dictionary, offset, "D2")?;
-        let mut fields = Decoder::new(head, offset, Section::Dictionary);
+    /// Corrupt if marker, offset, a length or a checksum is wrong.
+    pub(crate) fn read(source: &(impl Source + ?Sized), offset: u64) -> Result<Self> {
+        let head = read(source, offset, Self::HEAD as u64, Section::Dictionary, "D2")?;
+        let mut fields = Decoder::new(&head, offset, Section::Dictionary);
         if fields.take(8, "D2")? != MARKER {
-            return Err(fields.corrupt("D2", "marker is missing"));
+            return Err(Error::corrupt(Section::Dictionary, offset, "D2", "marker is missing"));
         }
         let own = fields.u64("D2")?;
+        let (len, stored_len) = (fields.u32("D2")? as usize, fields.u32("D2")? as usize);
+        let (sum, section_sum) = (fields.u32("D2")?, fields.u32("D2")?);
+        if len > limits::DICTIONARY || stored_len > len {
+            let reason = format!("dictionary of {len} bytes, stored in {stored_len}");
+            return Err(Error::corrupt(Section::Dictionary, offset, "L1", reason));
+        }
+        let content = offset.saturating_add(Self::HEAD as u64);
+        let stored = read(source, content, stored_len as u64, Section::Dictionary, "D2")?;
+        let found = checksum_of_both(&head[..Self::HEAD - 4], &stored);
+        compare(section_sum, found, Section::Dictionary, offset, "D2")?;
         if own != offset {
-            return Err(fields.corrupt("D2", format!("offset is {own}, {offset} expected")));
+            let reason = format!("offset is {own}, {offset} expected");
+            return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
         }
-        let len = fields.u32("D2")? as usize;
-        if len > limits::DICTIONARY {
-            return Err(fields.corrupt("L1", format!("dictionary of {len} bytes")));
-        }
-        let sum = fields.u32("D2")?;
-        let content = decoder.take(len, "D2")?;
-        decoder.finish("D2")?;
-        check(sum, content, Section::Dictionary, offset, "D2")?;
-        Ok(Self { bytes: content.to_vec(), checksum: sum })
+        let mut bytes = Vec::new();
+        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL }, None);
+        codec.unpack(&stored, len, &mut bytes, Section::Dictionary, content)?;
+        check(sum, &bytes, Section::Dictionary, offset, "D2")?;
+        Ok(Self { bytes, checksum: sum, stored })
     }
 }
 
@@ -109,22 +125,27 @@ fn compressed_len(codec: Codec, dictionary: Option<&Dictionary>, sample: &[u8], 
 mod tests {
     use super::*;
 
+    /// A file that has the section at byte 64.
+    fn section() -> Vec<u8> {
+        let dictionary = Dictionary::new(b"some dictionary".repeat(9)).unwrap();
+        [vec![0; 64], dictionary.encode(64)].concat()
+    }
+
     #[test]
     fn sections_round_trip_at_their_own_offset_only() {
-        let dictionary = Dictionary::new(b"some dictionary".to_vec());
-        let bytes = dictionary.encode(64);
-        assert_eq!(Dictionary::decode(&bytes, 64).unwrap(), dictionary);
-        assert!(Dictionary::decode(&bytes, 65).is_err());
+        let file = section();
+        assert_eq!(Dictionary::read(&file, 64).unwrap().bytes(), b"some dictionary".repeat(9));
+        assert!(Dictionary::read(&file[1..].to_vec(), 63).is_err());
     }
 
     #[test]
     fn every_flip_and_truncation_is_rejected() {
-        let bytes = Dictionary::new(b"some dictionary".to_vec()).encode(64);
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
+        let file = section();
+        for at in 64..file.len() {
+            let mut damaged = file.clone();
             damaged[at] ^= 0x10;
-            assert!(Dictionary::decode(&damaged, 64).is_err(), "byte {at}");
-            assert!(Dictionary::decode(&bytes[..at], 64).is_err(), "cut at {at}");
+            assert!(Dictionary::read(&damaged, 64).is_err(), "byte {at}");
+            assert!(Dictionary::read(&file[..at].to_vec(), 64).is_err(), "cut at {at}");
         }
     }
 

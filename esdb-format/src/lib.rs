@@ -1,25 +1,57 @@
 //! The esdb archive format.
 
+mod assembler;
+mod block;
 mod checksum;
 mod codec;
+mod codecs;
 mod compression;
+mod count;
 mod dictionary;
+mod digest;
 mod error;
 mod event;
+mod facts;
+mod file;
 mod footer;
 mod handle;
 mod header;
-pub mod limits;
+mod index_lists;
+mod interner;
+mod legacy;
+mod listing;
 mod mmap;
+mod output;
 mod packed;
 mod page;
+mod pipeline;
+mod postings;
+mod reader;
+mod rows;
+mod scan;
+mod sort;
 mod source;
+mod spool;
 mod strings;
+mod tables;
+mod time_order;
+mod time_sort;
 mod tree;
 mod unit;
+mod writer;
+
+pub mod limits;
 
 pub use compression::Codec;
+pub use count::{CountBy, CountKey, KeyPart, Stretch};
+pub use digest::Digest;
 pub use error::{Error, ErrorKind, Problem, Result, Section};
 pub use event::{Event, EventBuf};
+pub use facts::Statistics;
+pub use listing::{Groupings, IndexNames, IndexValues, Listed, ListedName, ListedSpace, Spaces};
+pub use reader::{Reader, ReaderOptions};
+pub use scan::{Cursor, Pairs, Scan, StoredEvent};
 pub use source::Source;
+pub use tables::Extent;
 pub use unit::Unit;
+pub use writer::{Summary, Writer, WriterOptions};

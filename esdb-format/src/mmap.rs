@@ -37,6 +37,10 @@ impl Source for MappedFile {
         self.bytes().len() as u64
     }
 
+    fn is_memory(&self) -> bool {
+        true
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         buffer.copy_from_slice(slice(self.bytes(), offset, buffer.len())?);
         Ok(())

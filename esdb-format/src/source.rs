@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use crate::error::{Error, Result, Section};
+
 /// Random access to the bytes of a file that does not change.
 ///
 /// The library copies what it needs out of a source, checks the copy and decodes the copy.
@@ -14,6 +16,11 @@ pub trait Source: Send + Sync {
     /// Whether there is not one byte.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether a small read costs next to nothing, as in memory. Otherwise the tail of a file is read at once.
+    fn is_memory(&self) -> bool {
+        false
     }
 
     /// Fills `buffer` with the bytes from `offset` on.
@@ -30,11 +37,35 @@ impl Source for Vec<u8> {
         self.as_slice().len() as u64
     }
 
+    fn is_memory(&self) -> bool {
+        true
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let bytes = slice(self, offset, buffer.len())?;
         buffer.copy_from_slice(bytes);
         Ok(())
     }
+}
+
+/// Copies `len` bytes out of a source. What lies beyond its end is damage: `rule` of `section` is broken.
+pub(crate) fn read(
+    source: &(impl Source + ?Sized),
+    offset: u64,
+    len: u64,
+    section: Section,
+    rule: &'static str,
+) -> Result<Vec<u8>> {
+    let end = offset.checked_add(len);
+    if end.is_none_or(|end| end > source.len()) {
+        let reason = format!("{len} bytes needed, the file ends at {}", source.len());
+        return Err(Error::corrupt(section, offset, rule, reason));
+    }
+    let mut bytes = vec![0; len as usize];
+    source
+        .read_at(offset, &mut bytes)
+        .map_err(Error::io(format!("cannot read {len} bytes of {section} at byte {offset}")))?;
+    Ok(bytes)
 }
 
 /// The `len` bytes of `bytes` from `offset` on.

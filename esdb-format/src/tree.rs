@@ -101,21 +101,34 @@ pub(crate) trait Pages {
     fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>>;
 }
 
+impl<T: Pages> Pages for &T {
+    fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
+        (*self).page(handle, section)
+    }
+}
+
+impl<T: Pages> Pages for Arc<T> {
+    fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
+        (**self).page(handle, section)
+    }
+}
+
 /// A tree in a file.
-pub(crate) struct Tree<'a, P> {
-    pages: &'a P,
+#[derive(Clone)]
+pub(crate) struct Tree<P> {
+    pages: P,
     root: Handle,
     entries: u64,
     section: Section,
 }
 
-impl<'a, P: Pages> Tree<'a, P> {
-    pub(crate) fn new(pages: &'a P, root: Root, section: Section) -> Self {
+impl<P: Pages> Tree<P> {
+    pub(crate) fn new(pages: P, root: Root, section: Section) -> Self {
         Self { pages, root: root.page, entries: root.entries, section }
     }
 
     /// A tree that knows its number of entries from elsewhere.
-    pub(crate) fn of(pages: &'a P, root: Handle, entries: u64, section: Section) -> Self {
+    pub(crate) fn of(pages: P, root: Handle, entries: u64, section: Section) -> Self {
         Self { pages, root, entries, section }
     }
 
@@ -123,7 +136,7 @@ impl<'a, P: Pages> Tree<'a, P> {
         self.entries
     }
 
-    pub(crate) fn cursor(self) -> TreeCursor<'a, P> {
+    pub(crate) fn cursor(self) -> TreeCursor<P> {
         TreeCursor { tree: self, path: Vec::new(), first: 0 }
     }
 
@@ -138,15 +151,16 @@ impl<'a, P: Pages> Tree<'a, P> {
 }
 
 /// A place in a tree. Each move says whether it found an entry; only then key, value and position may be asked.
-pub(crate) struct TreeCursor<'a, P> {
-    tree: Tree<'a, P>,
+#[derive(Clone)]
+pub(crate) struct TreeCursor<P> {
+    tree: Tree<P>,
     /// From the root to the leaf, each at the entry that leads on.
     path: Vec<PageCursor>,
     /// The position of the leaf's first entry.
     first: u64,
 }
 
-impl<P: Pages> TreeCursor<'_, P> {
+impl<P: Pages> TreeCursor<P> {
     pub(crate) fn entries(&self) -> u64 {
         self.tree.entries
     }
@@ -319,12 +333,12 @@ fn entries_before(cursor: &PageCursor) -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::codec::key64;
 
     #[derive(Default)]
-    struct Memory(Vec<u8>);
+    pub(crate) struct Memory(Vec<u8>);
 
     impl PageSink for Memory {
         fn write_page(&mut self, bytes: &[u8]) -> Result<u64> {

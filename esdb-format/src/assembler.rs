@@ -1,0 +1,489 @@
+//! From events in file order to a file: blocks as they fill, then everything that is derived from them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
+use crate::codec::key64;
+use crate::compression::Codec;
+use crate::dictionary::{Dictionary, SAMPLE};
+use crate::digest::{ContentDigest, Digest};
+use crate::error::Result;
+use crate::event::Event;
+use crate::facts::{Facts, Statistics};
+use crate::footer::{Footer, Roots};
+use crate::handle::{Handle, Root};
+use crate::header::{Header, Layout};
+use crate::index_lists::IndexLists;
+use crate::output::Output;
+use crate::packed::FRAME;
+use crate::pipeline::Pipeline;
+use crate::spool::Spool;
+use crate::tables::{BlockEntry, Extent, GroupingEntry, SpaceEntry};
+use crate::time_order::{self, Place};
+use crate::time_sort::TimeSort;
+use crate::tree::{self, TreeBuilder};
+use crate::unit::Unit;
+
+/// What a file is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) unit: Unit,
+    pub(crate) codec: Codec,
+    pub(crate) frame_size: u32,
+    pub(crate) threads: usize,
+    /// How many events close a block.
+    pub(crate) block_events: usize,
+    /// Bytes for everything but the sorting of events.
+    pub(crate) memory: usize,
+}
+
+/// Takes events in file order and writes a file.
+pub(crate) struct Assembler {
+    plan: Plan,
+    output: Output,
+    draft: BlockDraft,
+    /// By a pair's number, its place in the draft and the draft it was put in.
+    places: Vec<(u64, u32)>,
+    draft_number: u64,
+    /// Until the dictionary is trained.
+    waiting: Vec<BlockDraft>,
+    waiting_bytes: usize,
+    started: Option<Started>,
+    content: ContentDigest,
+    events: u64,
+    extent: Option<Extent>,
+    statistics: Statistics,
+    space: Option<OpenSpace>,
+    time_sort: TimeSort,
+    lists: IndexLists,
+    tables: Tables,
+}
+
+/// What is known once the first block is written.
+struct Started {
+    layout: Layout,
+    header: Header,
+    dictionary: Option<Arc<Dictionary>>,
+    pipeline: Pipeline,
+}
+
+/// Entries of tables that are written after the blocks.
+struct Tables {
+    time_order: Spool,
+    spaces: Spool,
+    groupings: Spool,
+    blocks: Spool,
+}
+
+/// The space whose events are passing by.
+struct OpenSpace {
+    key: Vec<u8>,
+    first_ordinal: u64,
+    extent: Extent,
+    groupings: u64,
+    grouping: OpenGrouping,
+}
+
+struct OpenGrouping {
+    key: Vec<u8>,
+    first_ordinal: u64,
+    extent: Extent,
+}
+
+/// What a finished file came to.
+pub(crate) struct Assembled {
+    pub(crate) output: Output,
+    pub(crate) footer: Footer,
+    pub(crate) statistics: Statistics,
+}
+
+/// The blocks of an unfinished file, to be read again.
+pub(crate) struct Unfinished {
+    pub(crate) output: Output,
+    pub(crate) layout: Layout,
+    pub(crate) dictionary: Option<Arc<Dictionary>>,
+    pub(crate) blocks: std::ops::Range<u64>,
+}
+
+impl Assembler {
+    /// Writes to `output`; spills to `folder`.
+    pub(crate) fn new(plan: Plan, output: Output, folder: &Path) -> Self {
+        let spool = || Spool::new(folder, plan.memory / 32);
+        Self {
+            draft: BlockDraft::default(),
+            places: Vec::new(),
+            draft_number: 1,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            started: None,
+            content: ContentDigest::new(plan.unit),
+            events: 0,
+            extent: None,
+            statistics: Statistics::default(),
+            space: None,
+            time_sort: TimeSort::new(folder, plan.memory / 4),
+            lists: IndexLists::new(folder, plan.memory / 2),
+            tables: Tables { time_order: spool(), spaces: spool(), groupings: spool(), blocks: spool() },
+            plan,
+            output,
+        }
+    }
+
+    /// Adds the next event in file order. Its pairs must ascend strictly.
+    pub(crate) fn add(&mut self, event: &Event<'_>) -> Result<()> {
+        let pair_bytes: usize = event.indexes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let key_bytes = event.space.len() + event.grouping.len() + pair_bytes;
+        if self.draft.is_full_for(event.data.len(), key_bytes) || self.draft.len() >= self.plan.block_events {
+            self.close_block()?;
+        }
+        let run = self.enter(event)?;
+        self.draft.add(event.space, event.grouping, event.timestamp, event.data, key_bytes);
+        let (lists, draft, places) = (&mut self.lists, &mut self.draft, &mut self.places);
+        let draft_number = self.draft_number;
+        let mut numbers = Vec::with_capacity(event.indexes.len());
+        for &(name, value) in &event.indexes {
+            let number = lists.number(name, value);
+            numbers.push(number);
+            if places.len() <= number as usize {
+                places.resize(number as usize + 1, (0, 0));
+            }
+            let place = &mut places[number as usize];
+            if place.0 != draft_number {
+                *place = (draft_number, draft.add_pair(name, value));
+            }
+            draft.add_entry(place.1);
+        }
+        let place = Place { ordinal: self.events, run };
+        self.time_sort.push(place, event.timestamp, numbers.into_iter(), &self.lists)?;
+        self.content.add(
+            event.space,
+            event.grouping,
+            event.timestamp,
+            event.indexes.len(),
+            event.indexes.iter().copied(),
+            event.data,
+        );
+        self.events += 1;
+        self.statistics.data_bytes += event.data.len() as u64;
+        Ok(())
+    }
+
+    /// Notes the event's space and grouping; returns the ordinal of its grouping's first event.
+    fn enter(&mut self, event: &Event<'_>) -> Result<u64> {
+        let ordinal = self.events;
+        let extent = Extent::of(event.timestamp);
+        extent.join_into(&mut self.extent);
+        if self.space.as_ref().is_some_and(|space| space.key != event.space) {
+            self.close_space()?;
+        }
+        let opened = |key: &[u8]| OpenGrouping { key: key.to_vec(), first_ordinal: ordinal, extent };
+        let Some(space) = &mut self.space else {
+            self.space = Some(OpenSpace {
+                key: event.space.to_vec(),
+                first_ordinal: ordinal,
+                extent,
+                groupings: 1,
+                grouping: opened(event.grouping),
+            });
+            return Ok(ordinal);
+        };
+        space.extent.join(extent);
+        if space.grouping.key == event.grouping {
+            space.grouping.extent.join(extent);
+        } else {
+            let finished = std::mem::replace(&mut space.grouping, opened(event.grouping));
+            space.groupings += 1;
+            finished.spool(space.first_ordinal, &mut self.tables.groupings)?;
+        }
+        Ok(space.grouping.first_ordinal)
+    }
+
+    fn close_space(&mut self) -> Result<()> {
+        let Some(space) = self.space.take() else { return Ok(()) };
+        let generation = self.lists.generation();
+        self.statistics.spaces += 1;
+        self.statistics.groupings += space.groupings;
+        let one_grouping = space.groupings == 1;
+        let mut time_frame = TimeFrameWriter::new(&mut self.tables.time_order);
+        let mut time_number = space.first_ordinal;
+        self.time_sort.finish(one_grouping, &mut self.lists, |timed, lists| {
+            for &pair in timed.pairs {
+                lists.push(pair, time_number, timed.timestamp);
+            }
+            if !one_grouping {
+                time_frame.add(time_number, timed.place, timed.timestamp)?;
+            }
+            time_number += 1;
+            Ok(())
+        })?;
+        time_frame.close()?;
+        if self.lists.generation() != generation {
+            self.number_again();
+        }
+
+        let only_grouping = if one_grouping {
+            Some(space.grouping.key)
+        } else {
+            space.grouping.spool(space.first_ordinal, &mut self.tables.groupings)?;
+            None
+        };
+        let mut value = Vec::new();
+        let (first_ordinal, extent, groupings) = (space.first_ordinal, space.extent, space.groupings);
+        SpaceEntry { first_ordinal, extent, groupings, only_grouping }.encode(&mut value);
+        spool_entry(&mut self.tables.spaces, &space.key, &value)
+    }
+
+    /// Notes the draft's pairs under their new numbers.
+    fn number_again(&mut self) {
+        self.places.clear();
+        for (place, (name, value)) in self.draft.pairs().enumerate() {
+            let number = self.lists.number(name, value) as usize;
+            if self.places.len() <= number {
+                self.places.resize(number + 1, (0, 0));
+            }
+            self.places[number] = (self.draft_number, place as u32);
+        }
+    }
+
+    fn close_block(&mut self) -> Result<()> {
+        if self.draft.is_empty() {
+            return Ok(());
+        }
+        let draft = std::mem::take(&mut self.draft);
+        self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
+        self.draft_number += 1;
+        if self.lists.is_over_limit() {
+            self.time_sort.spill(&self.lists)?;
+            self.lists.spill()?;
+            self.places.clear();
+        }
+        if self.started.is_none() {
+            self.waiting_bytes += draft.payload().len();
+            self.waiting.push(draft);
+            let trains = matches!(self.plan.codec, Codec::Zstd { .. });
+            return if trains && self.waiting_bytes < SAMPLE { Ok(()) } else { self.start() };
+        }
+        self.write_block(draft)
+    }
+
+    fn write_block(&mut self, draft: BlockDraft) -> Result<()> {
+        let Some(started) = &mut self.started else { return Ok(()) };
+        let mut written = note_block(&mut self.statistics, &mut self.tables.blocks);
+        started.pipeline.add(draft, &mut self.output, &mut written)
+    }
+
+    /// Trains the dictionary and writes header, dictionary and the blocks that waited.
+    fn start(&mut self) -> Result<()> {
+        let dictionary = self.train()?.map(Arc::new);
+        let layout = Layout {
+            unit: self.plan.unit,
+            codec: self.plan.codec,
+            optional_flags: 0,
+            frame_size: self.plan.frame_size,
+            dictionary_len: dictionary.as_ref().map_or(0, |dictionary| dictionary.bytes().len() as u32),
+            dictionary_checksum: dictionary.as_ref().map_or(0, |dictionary| dictionary.checksum()),
+        };
+        let header = Header::new(layout);
+        self.output.write(&header.encode())?;
+        if let Some(dictionary) = &dictionary {
+            self.output.write(&dictionary.encode(self.output.offset()))?;
+        }
+        let pipeline = Pipeline::new(layout, dictionary.as_ref(), self.plan.threads)?;
+        self.started = Some(Started { layout, header, dictionary, pipeline });
+        for draft in std::mem::take(&mut self.waiting) {
+            self.write_block(draft)?;
+        }
+        Ok(())
+    }
+
+    /// The dictionary of the first events, if it wins (spec §10).
+    fn train(&self) -> Result<Option<Dictionary>> {
+        let (mut sample, mut lens, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+        'drafts: for draft in &self.waiting {
+            let mut cuts = FrameCuts::new(self.plan.frame_size);
+            let (mut start, mut frame_start) = (0, 0);
+            for &len in draft.lens() {
+                if sample.len() + len as usize > SAMPLE {
+                    frames.push(start - frame_start);
+                    break 'drafts;
+                }
+                if cuts.add(len as usize).is_some() {
+                    frames.push(start - frame_start);
+                    frame_start = start;
+                }
+                sample.extend_from_slice(&draft.payload()[start..start + len as usize]);
+                lens.push(len as usize);
+                start += len as usize;
+            }
+            frames.push(start - frame_start);
+        }
+        Dictionary::train(self.plan.codec, &sample, &lens, &frames)
+    }
+
+    /// Ends the blocks where they are, to be read again and merged with others.
+    pub(crate) fn into_unfinished(mut self) -> Result<Unfinished> {
+        let started = self.finish_blocks()?;
+        let start = Header::SIZE + started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len());
+        let blocks = start as u64..self.output.offset();
+        let Blocks { layout, dictionary, .. } = started;
+        Ok(Unfinished { output: self.output, layout, dictionary, blocks })
+    }
+
+    fn finish_blocks(&mut self) -> Result<Blocks> {
+        self.close_block()?;
+        if self.started.is_none() {
+            self.start()?;
+        }
+        let Some(Started { layout, header, dictionary, pipeline }) = self.started.take() else {
+            return Err(crate::Error::Invalid("no block was begun".into()));
+        };
+        let mut written = note_block(&mut self.statistics, &mut self.tables.blocks);
+        pipeline.finish(&mut self.output, &mut written)?;
+        Ok(Blocks { layout, header, dictionary })
+    }
+
+    /// Writes everything behind the blocks. `metadata` must ascend strictly by key.
+    pub(crate) fn finish(mut self, metadata: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Assembled> {
+        self.close_space()?;
+        let Blocks { layout, header, dictionary } = self.finish_blocks()?;
+        let (mut output, mut statistics, tables) = (self.output, self.statistics, self.tables);
+        if let Some(dictionary) = dictionary {
+            output.write(&dictionary.encode(output.offset()))?;
+        }
+        let mut mark = output.offset();
+        let mut grown = |output: &Output, root: &[u8]| {
+            let len = output.offset() - std::mem::replace(&mut mark, output.offset());
+            len + root.len() as u64
+        };
+        let time_order = write_table(tables.time_order, &mut output)?;
+        statistics.time_order_bytes = grown(&output, &time_order.0);
+        let (names, name_count, totals) = self.lists.finish(&mut output)?;
+        statistics.index_bytes = grown(&output, &names);
+        let spaces = write_table(tables.spaces, &mut output)?;
+        statistics.space_bytes = grown(&output, &spaces.0);
+        let groupings = write_table(tables.groupings, &mut output)?;
+        statistics.grouping_bytes = grown(&output, &groupings.0);
+        let blocks = write_table(tables.blocks, &mut output)?;
+        statistics.block_bytes = grown(&output, &blocks.0);
+        (statistics.names, statistics.values, statistics.entries) = (totals.names, totals.values, totals.entries);
+
+        let mut root = |(page, entries): (Vec<u8>, u64)| -> Result<Root> {
+            Ok(Root { page: tree::write(&page, &mut output)?, entries })
+        };
+        let roots = Roots {
+            time_order: root(time_order)?,
+            names: root((names, name_count))?,
+            spaces: root(spaces)?,
+            groupings: root(groupings)?,
+            blocks: root(blocks)?,
+        };
+        let facts = Facts {
+            statistics: statistics.clone(),
+            level: self.plan.codec.level(),
+            metadata,
+            extra: Vec::new(),
+        };
+        let facts: Handle = tree::write(&facts.encode(), &mut output)?;
+        let mut footer = Footer {
+            file_len: output.offset() + Footer::SIZE as u64,
+            layout,
+            header_checksum: header.checksum,
+            events: self.events,
+            first_timestamp: self.extent.map_or(0, |extent| extent.first),
+            last_timestamp: self.extent.map_or(0, |extent| extent.last),
+            roots,
+            facts,
+            content_digest: self.content.finish(),
+            file_digest: Digest::default(),
+        };
+        output.write(&footer.encode()[..Footer::DIGESTED])?;
+        footer.file_digest = output.digest()?;
+        output.write(&footer.encode()[Footer::DIGESTED..])?;
+        Ok(Assembled { output, footer, statistics })
+    }
+}
+
+/// What is known when the blocks are written.
+struct Blocks {
+    layout: Layout,
+    header: Header,
+    dictionary: Option<Arc<Dictionary>>,
+}
+
+/// What is done with every block that was written.
+fn note_block<'a>(
+    statistics: &'a mut Statistics,
+    table: &'a mut Spool,
+) -> impl FnMut(&Head, &EncodedBlock) -> Result<()> + 'a {
+    |head, block| {
+        statistics.blocks += 1;
+        statistics.frames += block.frame_count;
+        statistics.frame_bytes += head.payload_len;
+        statistics.column_bytes += head.block_len() - head.payload_len;
+        let mut value = Vec::new();
+        BlockEntry::new(head, block).encode(&mut value);
+        spool_entry(table, &key64(head.first_ordinal), &value)
+    }
+}
+
+impl OpenGrouping {
+    /// Enters the finished grouping of a space that has several.
+    fn spool(&self, space_ordinal: u64, spool: &mut Spool) -> Result<()> {
+        let mut value = Vec::new();
+        GroupingEntry { first: self.first_ordinal - space_ordinal, extent: self.extent }.encode(&mut value);
+        spool_entry(spool, &GroupingEntry::key(space_ordinal, &self.key), &value)
+    }
+}
+
+fn spool_entry(spool: &mut Spool, key: &[u8], value: &[u8]) -> Result<()> {
+    spool.put_bytes(key);
+    spool.put_bytes(value);
+    spool.end_record()
+}
+
+/// Writes a table's tree but its root page, which is returned with the number of entries.
+fn write_table(spool: Spool, output: &mut Output) -> Result<(Vec<u8>, u64)> {
+    let mut reader = spool.into_reader()?;
+    let (mut tree, mut key, mut value) = (TreeBuilder::default(), Vec::new(), Vec::new());
+    while reader.next_bytes(&mut key)? {
+        reader.bytes(&mut value)?;
+        tree.add(&key, &value, output)?;
+    }
+    tree.finish(output)
+}
+
+/// Cuts the time order of a space into frames.
+struct TimeFrameWriter<'a> {
+    spool: &'a mut Spool,
+    first: u64,
+    timestamp: i64,
+    places: Vec<Place>,
+}
+
+impl<'a> TimeFrameWriter<'a> {
+    fn new(spool: &'a mut Spool) -> Self {
+        Self { spool, first: 0, timestamp: 0, places: Vec::with_capacity(FRAME) }
+    }
+
+    fn add(&mut self, time_number: u64, place: Place, timestamp: i64) -> Result<()> {
+        if self.places.len() == FRAME {
+            self.close()?;
+        }
+        if self.places.is_empty() {
+            (self.first, self.timestamp) = (time_number, timestamp);
+        }
+        self.places.push(place);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        if self.places.is_empty() {
+            return Ok(());
+        }
+        let mut value = Vec::new();
+        time_order::encode(&self.places, self.timestamp, &mut value);
+        self.places.clear();
+        spool_entry(self.spool, &key64(self.first), &value)
+    }
+}

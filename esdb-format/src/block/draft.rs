@@ -1,0 +1,352 @@
+//! A block being filled, and the block it becomes: columns and compressed frames (spec §5.2, §5.3).
+
+use crate::checksum::checksum;
+use crate::codec::Encode;
+use crate::compression::Compressor;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::packed::encode_column;
+use crate::strings::{Strings, put_string};
+
+/// Events in file order, on their way into one block.
+///
+/// Index pairs are named by their place in `names` and `values`, which hold each pair of the block once.
+#[derive(Default)]
+pub(crate) struct BlockDraft {
+    pub(crate) first_ordinal: u64,
+    spaces: Strings,
+    /// Groupings of each space.
+    space_groupings: Vec<u64>,
+    groupings: Strings,
+    /// Events of each grouping run.
+    grouping_events: Vec<u64>,
+    timestamps: Vec<i64>,
+    lens: Vec<u64>,
+    payload: Vec<u8>,
+    names: Strings,
+    values: Strings,
+    /// Row and pair of each index entry, rows ascending.
+    entries: Vec<(u32, u32)>,
+    key_bytes: usize,
+}
+
+/// A finished block without its head, which needs to know where the block will stand.
+pub(crate) struct EncodedBlock {
+    pub(crate) first_ordinal: u64,
+    pub(crate) count: u32,
+    pub(crate) columns: Vec<u8>,
+    pub(crate) columns_checksum: u32,
+    pub(crate) frames: Vec<u8>,
+    pub(crate) frame_count: u64,
+    pub(crate) first_timestamp: i64,
+    pub(crate) last_timestamp: i64,
+}
+
+impl BlockDraft {
+    pub(crate) fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
+    /// Whether the block must be closed before an event of this size (spec B3).
+    pub(crate) fn is_full_for(&self, data_len: usize, key_bytes: usize) -> bool {
+        !self.is_empty()
+            && (self.len() == limits::BLOCK_EVENTS
+                || self.payload.len() + data_len > limits::BLOCK_DATA
+                || self.key_bytes + key_bytes > limits::BLOCK_KEYS)
+    }
+
+    /// Appends an event. Its entries follow with [`add_entry`](Self::add_entry).
+    pub(crate) fn add(&mut self, space: &[u8], grouping: &[u8], timestamp: i64, data: &[u8], key_bytes: usize) {
+        let last_space = self.spaces.len().checked_sub(1);
+        let last_grouping = self.groupings.len().checked_sub(1);
+        let same_space = last_space.is_some_and(|last| self.spaces.get(last) == space);
+        let same_grouping = same_space && last_grouping.is_some_and(|last| self.groupings.get(last) == grouping);
+        if !same_space {
+            self.spaces.push(space);
+            self.space_groupings.push(0);
+        }
+        if !same_grouping {
+            self.groupings.push(grouping);
+            self.grouping_events.push(0);
+            if let Some(groupings) = self.space_groupings.last_mut() {
+                *groupings += 1;
+            }
+        }
+        if let Some(events) = self.grouping_events.last_mut() {
+            *events += 1;
+        }
+        self.timestamps.push(timestamp);
+        self.lens.push(data.len() as u64);
+        self.payload.extend_from_slice(data);
+        self.key_bytes += key_bytes;
+    }
+
+    /// Notes a pair of the block and returns its place.
+    pub(crate) fn add_pair(&mut self, name: &[u8], value: &[u8]) -> u32 {
+        self.names.push(name);
+        self.values.push(value);
+        self.names.len() as u32 - 1
+    }
+
+    /// The pairs noted so far, by their place.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.names.iter().zip(self.values.iter())
+    }
+
+    /// Gives the last event a pair. The pairs of an event must come in the order of (name, value).
+    pub(crate) fn add_entry(&mut self, pair: u32) {
+        self.entries.push((self.len() as u32 - 1, pair));
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(crate) fn lens(&self) -> &[u64] {
+        &self.lens
+    }
+
+    /// Bytes of memory in use, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.payload.capacity()
+            + 32 * self.timestamps.capacity()
+            + 8 * self.entries.capacity()
+            + [&self.spaces, &self.groupings, &self.names, &self.values].map(Strings::memory).iter().sum::<usize>()
+    }
+
+    /// Compresses the block. `areas` has no dictionary, `frames` the file's.
+    pub(crate) fn encode(
+        &self,
+        frame_size: u32,
+        areas: &mut Compressor,
+        frames: &mut Compressor,
+    ) -> Result<EncodedBlock> {
+        let mut payload = Vec::with_capacity(self.payload.len() / 2);
+        let (frames_area, frame_count) = self.encode_frames(frame_size, frames, &mut payload)?;
+        let keys = self.encode_keys();
+        let runs = self.encode_runs();
+        let times = self.encode_times();
+        let mut lengths = Vec::new();
+        encode_column(&self.lens, &mut lengths);
+        let (values, columns) = self.encode_indexes();
+
+        let (mut stored_keys, mut stored_values) = (Vec::new(), Vec::new());
+        areas.append(&keys, &mut stored_keys)?;
+        areas.append(&values, &mut stored_values)?;
+        let mut out = Vec::new();
+        for number in [
+            self.spaces.len(),
+            self.groupings.len(),
+            frame_count,
+            columns.len(),
+            keys.len(),
+            stored_keys.len(),
+            runs.len(),
+            times.len(),
+            lengths.len(),
+            frames_area.len(),
+            values.len(),
+            stored_values.len(),
+        ] {
+            out.put_varint(number as u64);
+        }
+        for column in &columns {
+            out.put_varint(column.len() as u64);
+        }
+        for area in [&stored_keys, &runs, &times, &lengths, &frames_area, &stored_values] {
+            out.extend_from_slice(area);
+        }
+        for column in &columns {
+            out.extend_from_slice(column);
+        }
+        if u32::try_from(out.len()).is_err() {
+            return Err(Error::Invalid("the columns of a block exceed 4 GiB".into()));
+        }
+        Ok(EncodedBlock {
+            first_ordinal: self.first_ordinal,
+            count: self.len() as u32,
+            columns_checksum: checksum(&out),
+            columns: out,
+            frames: payload,
+            frame_count: frame_count as u64,
+            first_timestamp: self.timestamps.iter().copied().min().unwrap_or(0),
+            last_timestamp: self.timestamps.iter().copied().max().unwrap_or(0),
+        })
+    }
+
+    fn encode_frames(
+        &self,
+        frame_size: u32,
+        compressor: &mut Compressor,
+        payload: &mut Vec<u8>,
+    ) -> Result<(Vec<u8>, usize)> {
+        let (mut rows, mut lens, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+        let mut start = 0;
+        let mut cuts = FrameCuts::new(frame_size);
+        let mut cut = |end: usize, events: usize, start: &mut usize| -> Result<()> {
+            let at = payload.len();
+            let len = compressor.append(&self.payload[*start..end], payload)?;
+            rows.push(events as u64 - 1);
+            lens.push(len as u64);
+            sums.put_u32(checksum(&payload[at..]));
+            *start = end;
+            Ok(())
+        };
+        let mut end = 0;
+        for &len in &self.lens {
+            if let Some(events) = cuts.add(len as usize) {
+                cut(end, events, &mut start)?;
+            }
+            end += len as usize;
+        }
+        cut(end, cuts.events, &mut start)?;
+        let mut area = Vec::new();
+        encode_column(&rows, &mut area);
+        encode_column(&lens, &mut area);
+        area.extend_from_slice(&sums);
+        Ok((area, rows.len()))
+    }
+
+    fn encode_keys(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for list in [&self.spaces, &self.groupings] {
+            let mut previous = &[][..];
+            for string in list.iter() {
+                put_string(previous, string, &mut out);
+                previous = string;
+            }
+        }
+        out
+    }
+
+    fn encode_runs(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for counts in [&self.space_groupings, &self.grouping_events] {
+            let less_one: Vec<u64> = counts.iter().map(|count| count - 1).collect();
+            encode_column(&less_one, &mut out);
+        }
+        out
+    }
+
+    fn encode_times(&self) -> Vec<u8> {
+        let mut firsts = Vec::with_capacity(self.groupings.len());
+        let mut deltas = Vec::with_capacity(self.len());
+        let mut rest = self.timestamps.as_slice();
+        for &events in &self.grouping_events {
+            let (run, after) = rest.split_at(events as usize);
+            firsts.push(run[0]);
+            deltas.extend(run.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_unsigned()));
+            rest = after;
+        }
+        let base = firsts.iter().copied().min().unwrap_or(0);
+        let mut firsts: Vec<u64> = firsts.iter().map(|first| first.wrapping_sub(base).cast_unsigned()).collect();
+        // Seconds kept in a file of milliseconds cost no more than seconds.
+        let step = firsts.iter().chain(&deltas).fold(0, |step, &difference| gcd(difference, step)).max(1);
+        if step > 1 {
+            firsts.iter_mut().chain(&mut deltas).for_each(|difference| *difference /= step);
+        }
+        let mut out = Vec::new();
+        out.put_svarint(base);
+        out.put_varint(step);
+        encode_column(&firsts, &mut out);
+        encode_column(&deltas, &mut out);
+        out
+    }
+
+    /// The values area, and one column for each name.
+    fn encode_indexes(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let mut sorted: Vec<u32> = (0..self.names.len() as u32).collect();
+        sorted.sort_unstable_by_key(|&pair| (self.names.get(pair as usize), self.values.get(pair as usize)));
+        // For each pair the number of its name, and its place among the name's values.
+        let mut places = vec![(0_u32, 0_u32); sorted.len()];
+        let mut groups: Vec<&[u32]> = Vec::new();
+        for group in sorted.chunk_by(|&a, &b| self.names.get(a as usize) == self.names.get(b as usize)) {
+            for (place, &pair) in group.iter().enumerate() {
+                places[pair as usize] = (groups.len() as u32, place as u32);
+            }
+            groups.push(group);
+        }
+
+        let mut area = Vec::new();
+        let mut previous_name = &[][..];
+        for group in &groups {
+            let name = self.names.get(group[0] as usize);
+            put_string(previous_name, name, &mut area);
+            previous_name = name;
+            area.put_varint(group.len() as u64);
+            let mut previous = &[][..];
+            for &pair in *group {
+                let value = self.values.get(pair as usize);
+                put_string(previous, value, &mut area);
+                previous = value;
+            }
+        }
+
+        let mut entries: Vec<(Vec<u64>, Vec<u64>)> = vec![Default::default(); groups.len()];
+        for &(row, pair) in &self.entries {
+            let (name, place) = places[pair as usize];
+            let (rows, column) = &mut entries[name as usize];
+            rows.push(u64::from(row));
+            column.push(u64::from(place));
+        }
+        let columns = entries.into_iter().map(|(rows, places)| self.encode_index(&rows, &places)).collect();
+        (area, columns)
+    }
+
+    fn encode_index(&self, rows: &[u64], places: &[u64]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let one_each = rows.len() == self.len() && rows.iter().zip(0..).all(|(&row, expected)| row == expected);
+        if one_each {
+            out.put_u8(0);
+        } else {
+            out.put_u8(1);
+            out.put_varint(rows.len() as u64);
+            let steps: Vec<u64> =
+                rows.iter().scan(0, |last, &row| Some(row - std::mem::replace(last, row))).collect();
+            encode_column(&steps, &mut out);
+        }
+        encode_column(places, &mut out);
+        out
+    }
+}
+
+/// The greatest common divisor; gcd(n, 0) is n.
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    // The usual end of the search, without a division.
+    if b == 1 {
+        return 1;
+    }
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Decides where frames end (spec B10).
+pub(crate) struct FrameCuts {
+    frame_size: usize,
+    bytes: usize,
+    events: usize,
+}
+
+impl FrameCuts {
+    pub(crate) fn new(frame_size: u32) -> Self {
+        Self { frame_size: frame_size as usize, bytes: 0, events: 0 }
+    }
+
+    /// Adds an event of `len` bytes. If the frame had to end before it, returns how many events it held.
+    pub(crate) fn add(&mut self, len: usize) -> Option<usize> {
+        let ends = self.events > 0 && self.bytes + len > self.frame_size;
+        let held = self.events;
+        if ends {
+            (self.bytes, self.events) = (0, 0);
+        }
+        self.bytes += len;
+        self.events += 1;
+        ends.then_some(held)
+    }
+}

@@ -1,0 +1,139 @@
+//! The fixed record that begins a block (spec §5.1).
+
+use crate::checksum::{checksum, compare};
+use crate::codec::{Decoder, Encode};
+use crate::error::{Error, Result, Section};
+use crate::header::Layout;
+use crate::limits;
+
+/// A block's first [`Head::SIZE`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) offset: u64,
+    pub(crate) first_ordinal: u64,
+    pub(crate) count: u32,
+    pub(crate) columns_len: u32,
+    pub(crate) payload_len: u64,
+    pub(crate) columns_checksum: u32,
+    /// The checksum of the head itself, which stands for the whole block in handles.
+    pub(crate) checksum: u32,
+}
+
+impl Head {
+    pub(crate) const SIZE: usize = 56;
+    pub(crate) const MARKER: [u8; 8] = *b"\x89ESDBB\r\n";
+
+    /// The head's bytes; sets its checksum.
+    pub(crate) fn encode(&mut self, layout: &Layout) -> Vec<u8> {
+        let mut out = Vec::with_capacity(Self::SIZE);
+        out.extend_from_slice(&Self::MARKER);
+        out.put_u64(self.offset);
+        out.put_u64(self.first_ordinal);
+        out.put_u32(self.count);
+        out.put_u32(self.columns_len);
+        out.put_u64(self.payload_len);
+        out.put_u32(self.columns_checksum);
+        out.put_u32(layout.dictionary_checksum);
+        out.put_u8(layout.unit.code());
+        out.put_u8(layout.codec.code());
+        out.put_u8(u8::from(layout.dictionary_len > 0));
+        out.put_u8(0);
+        self.checksum = checksum(&out);
+        out.put_u32(self.checksum);
+        out
+    }
+
+    /// Decodes a head that stands at `offset` of a file with `layout`.
+    ///
+    /// # Errors
+    ///
+    /// Corrupt if marker, own offset, checksum, codec or a length is not as it must be.
+    pub(crate) fn decode(bytes: &[u8], offset: u64, layout: &Layout) -> Result<Self> {
+        let mut decoder = Decoder::new(bytes, offset, Section::Block);
+        let stored = decoder.take(Self::SIZE, "B1")?;
+        let (content, sum) = stored.split_at(Self::SIZE - 4);
+        let sum = Decoder::new(sum, offset + content.len() as u64, Section::Block).u32("B1")?;
+        let mut fields = Decoder::new(content, offset, Section::Block);
+        if fields.take(8, "B1")? != Self::MARKER {
+            return Err(Error::corrupt(Section::Block, offset, "B1", "marker is missing"));
+        }
+        compare(sum, checksum(content), Section::Block, offset, "B1")?;
+        let own = fields.u64("B1")?;
+        if own != offset {
+            return Err(Error::corrupt(Section::Block, offset, "B1", format!("offset is {own}, {offset} expected")));
+        }
+        let head = Self {
+            offset,
+            first_ordinal: fields.u64("B1")?,
+            count: fields.u32("B1")?,
+            columns_len: fields.u32("B1")?,
+            payload_len: fields.u64("B1")?,
+            columns_checksum: fields.u32("B1")?,
+            checksum: sum,
+        };
+        let dictionary = fields.u32("B1")?;
+        let (unit, codec, has_dictionary) = (fields.u8("B1")?, fields.u8("B1")?, fields.u8("B1")?);
+        if (unit, codec) != (layout.unit.code(), layout.codec.code())
+            || (has_dictionary, dictionary) != (u8::from(layout.dictionary_len > 0), layout.dictionary_checksum)
+        {
+            return Err(fields.corrupt("B1", "unit, codec or dictionary is not the file's"));
+        }
+        if fields.u8("B1")? != 0 {
+            return Err(fields.corrupt("B1", "reserved byte is not zero"));
+        }
+        if head.count == 0 || head.count as usize > limits::BLOCK_EVENTS {
+            return Err(fields.corrupt("L1", format!("block of {} events", head.count)));
+        }
+        if head.first_ordinal.checked_add(u64::from(head.count)).is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(fields.corrupt("L1", format!("first ordinal is {}", head.first_ordinal)));
+        }
+        if head.payload_len > limits::DATA as u64 + limits::BLOCK_DATA as u64 {
+            return Err(fields.corrupt("L1", format!("payload of {} bytes", head.payload_len)));
+        }
+        Ok(head)
+    }
+
+    /// The length of the whole block.
+    pub(crate) fn block_len(&self) -> u64 {
+        Self::SIZE as u64 + u64::from(self.columns_len) + self.payload_len
+    }
+
+    /// The ordinal behind the block's last event.
+    pub(crate) fn end_ordinal(&self) -> u64 {
+        self.first_ordinal + u64::from(self.count)
+    }
+
+    /// Where the payload frames begin in the file.
+    pub(crate) fn payload_offset(&self) -> u64 {
+        self.offset + Self::SIZE as u64 + u64::from(self.columns_len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::tests::LAYOUT;
+
+    #[test]
+    fn encode_fills_size_and_round_trips() {
+        let mut head = Head {
+            offset: 99,
+            first_ordinal: 1 << 33,
+            count: 4096,
+            columns_len: 70_000,
+            payload_len: 1 << 20,
+            columns_checksum: 5,
+            checksum: 0,
+        };
+        let bytes = head.encode(&LAYOUT);
+        assert_eq!(bytes.len(), Head::SIZE);
+        assert_eq!(Head::decode(&bytes, 99, &LAYOUT).unwrap(), head);
+        assert!(Head::decode(&bytes, 100, &LAYOUT).is_err());
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 4;
+            assert!(Head::decode(&damaged, 99, &LAYOUT).is_err(), "byte {at}");
+            assert!(Head::decode(&bytes[..at], 99, &LAYOUT).is_err());
+        }
+    }
+}

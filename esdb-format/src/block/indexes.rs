@@ -1,0 +1,210 @@
+//! The index values of a block's events (spec §5.2, areas 6 and 7).
+
+use std::ops::Range;
+
+use crate::codec::Decoder;
+use crate::error::Result;
+use crate::packed::decode_column;
+use crate::strings::Strings;
+
+/// All index columns of a block, names ascending.
+pub(crate) struct Indexes {
+    names: Strings,
+    values: Strings,
+    columns: Vec<IndexColumn>,
+}
+
+/// The values that the events have for one name.
+pub(crate) struct IndexColumn {
+    /// Which of the block's values are this name's.
+    values: Range<usize>,
+    entries: Entries,
+}
+
+enum Entries {
+    /// Every row has one value: its place.
+    OneEach(Vec<u32>),
+    /// Rows and places, ascending.
+    Listed { rows: Vec<u32>, places: Vec<u32> },
+}
+
+impl Indexes {
+    pub(super) fn decode(mut area: Decoder<'_>, columns: Vec<Decoder<'_>>, rows: usize) -> Result<Self> {
+        let (mut names, mut values) = (Strings::default(), Strings::default());
+        let mut decoded = Vec::with_capacity(columns.len());
+        for (number, column) in columns.into_iter().enumerate() {
+            names.decode(&mut area, number == 0)?;
+            if number > 0 && names.get(number - 1) >= names.get(number) {
+                return Err(area.corrupt("B8", "index names do not ascend"));
+            }
+            let count = area.varint_up_to(area.remaining() as u64, "number of values", "B4")?;
+            let start = values.len();
+            for place in start..start + count {
+                values.decode(&mut area, place == start)?;
+                if place > start && values.get(place - 1) >= values.get(place) {
+                    return Err(area.corrupt("B8", "index values do not ascend"));
+                }
+            }
+            decoded.push(IndexColumn { values: start..start + count, entries: Entries::decode(column, rows, count)? });
+        }
+        area.finish("B4")?;
+        Ok(Self { names, values, columns: decoded })
+    }
+
+    pub(crate) fn columns(&self) -> &[IndexColumn] {
+        &self.columns
+    }
+
+    pub(crate) fn name(&self, column: usize) -> &[u8] {
+        self.names.get(column)
+    }
+
+    /// The column of a name, if an event of the block has it.
+    pub(crate) fn column(&self, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, self.names.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.names.get(middle) < name { low = middle + 1 } else { high = middle }
+        }
+        (low < self.names.len() && self.names.get(low) == name).then_some(low)
+    }
+
+    /// The values of a column, ascending.
+    pub(crate) fn values(&self, column: usize) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.columns[column].values.clone().map(|place| self.values.get(place))
+    }
+
+    /// The place of a value in its column.
+    pub(crate) fn place(&self, column: usize, value: &[u8]) -> Option<u32> {
+        let Range { start, end } = self.columns[column].values.clone();
+        let (mut low, mut high) = (start, end);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.values.get(middle) < value { low = middle + 1 } else { high = middle }
+        }
+        (low < end && self.values.get(low) == value).then(|| (low - start) as u32)
+    }
+
+    /// The pairs of a row, ascending.
+    pub(crate) fn pairs(&self, row: usize) -> Pairs<'_> {
+        Pairs { indexes: self, row, column: 0, places: &[] }
+    }
+}
+
+impl IndexColumn {
+    pub(crate) fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The places of a row's values, ascending.
+    pub(crate) fn places(&self, row: usize) -> &[u32] {
+        match &self.entries {
+            Entries::OneEach(places) => &places[row..=row],
+            Entries::Listed { rows, places } => {
+                let start = rows.partition_point(|&other| (other as usize) < row);
+                let len = rows[start..].iter().take_while(|&&other| other as usize == row).count();
+                &places[start..start + len]
+            }
+        }
+    }
+
+    /// Calls `each` with row and place of the entries in `rows`, ascending.
+    pub(crate) fn for_each_in(&self, rows: Range<usize>, mut each: impl FnMut(usize, u32)) {
+        match &self.entries {
+            Entries::OneEach(places) => {
+                for (row, &place) in rows.clone().zip(&places[rows]) {
+                    each(row, place);
+                }
+            }
+            Entries::Listed { rows: listed, places } => {
+                let start = listed.partition_point(|&row| (row as usize) < rows.start);
+                for (&row, &place) in listed[start..].iter().zip(&places[start..]) {
+                    if row as usize >= rows.end {
+                        break;
+                    }
+                    each(row as usize, place);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn entry_count(&self) -> usize {
+        match &self.entries {
+            Entries::OneEach(places) | Entries::Listed { places, .. } => places.len(),
+        }
+    }
+}
+
+impl Entries {
+    fn decode(mut decoder: Decoder<'_>, rows: usize, values: usize) -> Result<Self> {
+        let here = decoder.clone();
+        let form = decoder.u8("B4")?;
+        let decode_places = |decoder: &mut Decoder<'_>, count: usize| -> Result<Vec<u32>> {
+            let mut places = Vec::with_capacity(count.min(decoder.remaining().saturating_mul(64)));
+            decode_column(decoder, count, |frame| {
+                if frame.iter().any(|&place| place >= values as u64) {
+                    return Err(here.corrupt("B8", format!("place beyond the {values} values of the name")));
+                }
+                places.extend(frame.iter().map(|&place| place as u32));
+                Ok(())
+            })?;
+            Ok(places)
+        };
+        let entries = match form {
+            0 => Self::OneEach(decode_places(&mut decoder, rows)?),
+            1 => {
+                // A frame of 128 entries takes at least two bytes.
+                let most = decoder.remaining() as u64 * 64;
+                let count = decoder.varint_up_to(most, "number of entries", "B8")?;
+                let mut listed = Vec::with_capacity(count);
+                let mut row = 0_u64;
+                decode_column(&mut decoder, count, |frame| {
+                    for &step in frame {
+                        row = row.saturating_add(step);
+                        if row >= rows as u64 {
+                            return Err(here.corrupt("B8", format!("entry for row {row} of {rows}")));
+                        }
+                        listed.push(row as u32);
+                    }
+                    Ok(())
+                })?;
+                let places = decode_places(&mut decoder, count)?;
+                let ascend = listed.windows(2).zip(places.windows(2)).all(|(r, p)| r[0] < r[1] || p[0] < p[1]);
+                if !ascend || count == 0 {
+                    return Err(here.corrupt("B8", "entries do not ascend"));
+                }
+                Self::Listed { rows: listed, places }
+            }
+            form => return Err(here.corrupt("B4", format!("form of an index column is {form}"))),
+        };
+        decoder.finish("B4")?;
+        Ok(entries)
+    }
+}
+
+/// The index pairs of one event, ascending by name and value.
+#[derive(Clone)]
+pub struct Pairs<'a> {
+    indexes: &'a Indexes,
+    row: usize,
+    /// The number of the next column.
+    column: usize,
+    /// What is left of the row's places in the column before it.
+    places: &'a [u32],
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.places.is_empty() {
+            self.places = self.indexes.columns.get(self.column)?.places(self.row);
+            self.column += 1;
+        }
+        let (&place, rest) = self.places.split_first()?;
+        self.places = rest;
+        let column = self.column - 1;
+        let value = self.indexes.columns[column].values.start + place as usize;
+        Some((self.indexes.name(column), self.indexes.values.get(value)))
+    }
+}

@@ -1,0 +1,80 @@
+//! The decompression contexts that all scans of a file share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::block::FrameAt;
+use crate::checksum::check;
+use crate::compression::{Codec, Decompressor};
+use crate::dictionary::Dictionary;
+use crate::error::{Result, Section};
+
+/// Decompresses areas of strings and payload frames; counts the frames.
+pub(crate) struct Codecs {
+    codec: Codec,
+    dictionary: OnceLock<Option<Arc<Dictionary>>>,
+    areas: Mutex<Vec<Decompressor>>,
+    frames: Mutex<Vec<Decompressor>>,
+    frames_unpacked: AtomicU64,
+    /// Whether checksums of frames are compared.
+    checks: bool,
+}
+
+impl Codecs {
+    pub(crate) fn new(codec: Codec, checks: bool) -> Self {
+        Self {
+            codec,
+            dictionary: OnceLock::new(),
+            areas: Mutex::default(),
+            frames: Mutex::default(),
+            frames_unpacked: AtomicU64::new(0),
+            checks,
+        }
+    }
+
+    /// Whether [`set_dictionary`](Self::set_dictionary) was called.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.dictionary.get().is_some()
+    }
+
+    /// Says which dictionary the frames need. Later calls have no effect.
+    pub(crate) fn set_dictionary(&self, dictionary: Option<Arc<Dictionary>>) {
+        let _ = self.dictionary.set(dictionary);
+    }
+
+    /// How many payload frames were decompressed so far.
+    pub(crate) fn frames_unpacked(&self) -> u64 {
+        self.frames_unpacked.load(Ordering::Relaxed)
+    }
+
+    /// The `len` bytes of an area of strings that is stored at `offset`.
+    pub(crate) fn unpack_area(&self, stored: &[u8], len: usize, offset: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut codec = pop(&self.areas).unwrap_or_else(|| Decompressor::new(self.codec, None));
+        let result = codec.unpack(stored, len, &mut out, Section::Block, offset);
+        push(&self.areas, codec);
+        result.map(|()| out)
+    }
+
+    /// Checks a frame's stored bytes and gives `out` its data.
+    pub(crate) fn unpack_frame(&self, stored: &[u8], frame: &FrameAt, out: &mut Vec<u8>) -> Result<()> {
+        if self.checks {
+            check(frame.checksum, stored, Section::Frame, frame.offset, "B11")?;
+        }
+        self.frames_unpacked.fetch_add(1, Ordering::Relaxed);
+        let mut codec = pop(&self.frames).unwrap_or_else(|| {
+            Decompressor::new(self.codec, self.dictionary.get().cloned().flatten())
+        });
+        let result = codec.unpack(stored, frame.data_len, out, Section::Frame, frame.offset);
+        push(&self.frames, codec);
+        result
+    }
+}
+
+fn pop(pool: &Mutex<Vec<Decompressor>>) -> Option<Decompressor> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+fn push(pool: &Mutex<Vec<Decompressor>>, codec: Decompressor) {
+    pool.lock().unwrap_or_else(PoisonError::into_inner).push(codec);
+}

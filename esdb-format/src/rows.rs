@@ -1,0 +1,89 @@
+//! Events of consecutive blocks, one after another: how runs are merged and files are read from end to end.
+
+use std::sync::Arc;
+
+use crate::block::{Block, read_block};
+use crate::codecs::Codecs;
+use crate::error::{Result, Section};
+use crate::event::Event;
+use crate::header::Layout;
+use crate::source::{Source, read};
+
+/// A place among the events of consecutive blocks.
+pub(crate) struct BlockRows<S> {
+    source: S,
+    layout: Layout,
+    codecs: Arc<Codecs>,
+    /// Where the blocks to come stand.
+    blocks: std::ops::Range<u64>,
+    current: Option<Current>,
+    data: Vec<u8>,
+}
+
+struct Current {
+    block: Arc<Block>,
+    row: usize,
+    frame: usize,
+}
+
+impl<S: Source> BlockRows<S> {
+    /// Before the first event of the blocks that stand at `blocks`, without gaps.
+    pub(crate) fn new(source: S, layout: Layout, codecs: Arc<Codecs>, blocks: std::ops::Range<u64>) -> Self {
+        Self { source, layout, codecs, blocks, current: None, data: Vec::new() }
+    }
+
+    /// Moves to the next event, if there is one.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        if let Some(current) = &mut self.current {
+            current.row += 1;
+            if current.row < current.block.rows() {
+                let payload = current.block.payload()?;
+                if current.row >= payload.frame_rows(current.frame).end {
+                    current.frame += 1;
+                    self.load_frame()?;
+                }
+                return Ok(true);
+            }
+        }
+        if self.blocks.is_empty() {
+            self.current = None;
+            return Ok(false);
+        }
+        let block = read_block(&self.source, self.blocks.start, None, &self.layout, &self.codecs)?;
+        self.blocks.start += block.head().block_len();
+        block.times()?;
+        block.payload()?;
+        block.indexes()?;
+        self.current = Some(Current { block: Arc::new(block), row: 0, frame: 0 });
+        self.load_frame()?;
+        Ok(true)
+    }
+
+    fn load_frame(&mut self) -> Result<()> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let frame = current.block.payload()?.frames()[current.frame];
+        let stored = read(&self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;
+        self.codecs.unpack_frame(&stored, &frame, &mut self.data)
+    }
+
+    /// Space, grouping and timestamp of the current event; `None` behind the last one.
+    pub(crate) fn key(&self) -> Option<(&[u8], &[u8], i64)> {
+        let Current { block, row, .. } = self.current.as_ref()?;
+        let (space, grouping) = block.keys_of(*row);
+        Some((space, grouping, *block.times().ok()?.get(*row)?))
+    }
+
+    /// The current event. There must be one.
+    pub(crate) fn event(&self) -> Result<Event<'_>> {
+        let Some(Current { block, row, frame }) = &self.current else { return Ok(Event::default()) };
+        let (space, grouping) = block.keys_of(*row);
+        let range = block.payload()?.range_in(*frame, *row);
+        Ok(Event {
+            space,
+            grouping,
+            timestamp: block.times()?[*row],
+            indexes: block.indexes()?.pairs(*row).collect(),
+            data: &self.data[range],
+        })
+    }
+}

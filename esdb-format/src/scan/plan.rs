@@ -1,0 +1,225 @@
+//! Choosing how a query is answered: by ordinals or by time numbers, and in which range of them (spec §9).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::block::Block;
+use crate::codec::key64;
+use crate::error::{Error, Result, Section};
+use crate::file::OpenFile;
+use crate::packed::FRAME;
+use crate::tables::{BlockEntry, GroupingEntry, SpaceEntry};
+use crate::time_order::TimeFrame;
+
+use super::numbers::Numbers;
+use super::ordinals::Ordinals;
+use super::rows::{RowFilter, RowScan, block_entry};
+use super::window::WindowScan;
+use super::{Selection, StoredEvent, Times};
+
+/// A scan under way.
+pub(crate) enum Plan {
+    Nothing,
+    Rows(Box<RowScan>),
+    Windows(Box<WindowScan>),
+}
+
+impl Plan {
+    pub(crate) fn new(file: &Arc<OpenFile>, selection: &Selection) -> Result<Self> {
+        let times = selection.times;
+        if times.is_empty() || file.footer.events == 0 {
+            return Ok(Self::Nothing);
+        }
+        let indexed = !selection.indexes.is_empty();
+        let everything = 0..file.footer.events;
+        let rows = |ordinals, filter| Self::Rows(Box::new(RowScan::new(file, ordinals, filter)));
+        let windows = |numbers, times, within| Self::Windows(Box::new(WindowScan::new(file, numbers, times, within)));
+        let Some(space) = &selection.space else {
+            return Ok(if indexed {
+                let numbers = Numbers::of_indexes(file, &selection.indexes, everything.clone())?;
+                windows(numbers, times, everything)
+            } else {
+                rows(everything, RowFilter { times, indexes: Vec::new() })
+            });
+        };
+        let Some(entry) = space_entry(file, space)? else { return Ok(Self::Nothing) };
+        if let Some(grouping) = &selection.grouping {
+            let Some(all) = grouping_ordinals(file, &entry, grouping)? else { return Ok(Self::Nothing) };
+            if !indexed {
+                return Ok(rows(ordinals_in(file, &all, times)?, RowFilter::default()));
+            }
+            let numbers = Numbers::of_indexes(file, &selection.indexes, time_numbers_in(file, &entry, times)?)?;
+            // Reading a grouping's index columns is cheaper than following many lists that leave it.
+            return Ok(if all.end - all.start <= 4 * numbers.count_at_most() {
+                let filter = RowFilter { times: Times::default(), indexes: selection.indexes.clone() };
+                rows(ordinals_in(file, &all, times)?, filter)
+            } else {
+                windows(numbers, Times::default(), all)
+            });
+        }
+        let range = time_numbers_in(file, &entry, times)?;
+        Ok(if indexed {
+            let numbers = Numbers::of_indexes(file, &selection.indexes, range)?;
+            windows(numbers, Times::default(), entry.ordinals())
+        } else if entry.groupings == 1 {
+            rows(range, RowFilter::default())
+        } else {
+            windows(Numbers::Range(range), Times::default(), entry.ordinals())
+        })
+    }
+
+    pub(crate) fn next(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
+        match self {
+            Self::Nothing => Ok(false),
+            Self::Rows(scan) => scan.next(slot),
+            Self::Windows(scan) => scan.next(slot),
+        }
+    }
+
+    pub(crate) fn next_back(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
+        match self {
+            Self::Nothing => Ok(false),
+            Self::Rows(scan) => scan.next_back(slot),
+            Self::Windows(scan) => scan.next_back(slot),
+        }
+    }
+}
+
+/// The table entry of a space, if it has events.
+pub(crate) fn space_entry(file: &Arc<OpenFile>, space: &[u8]) -> Result<Option<SpaceEntry>> {
+    let entry = file.spaces().get(space, SpaceEntry::decode)?;
+    if let Some(entry) = &entry
+        && entry.ordinals().end > file.footer.events
+    {
+        let reason = format!("a space ends at event {} of {}", entry.ordinals().end, file.footer.events);
+        return Err(Error::corrupt(Section::Spaces, file.footer.roots.spaces.page.offset, "T2", reason));
+    }
+    Ok(entry)
+}
+
+/// The ordinals of a grouping, if it has events.
+pub(crate) fn grouping_ordinals(
+    file: &Arc<OpenFile>,
+    space: &SpaceEntry,
+    grouping: &[u8],
+) -> Result<Option<Range<u64>>> {
+    if let Some(only) = &space.only_grouping {
+        return Ok((only == grouping).then(|| space.ordinals()));
+    }
+    let key = GroupingEntry::key(space.first_ordinal, grouping);
+    let Some(entry) = file.groupings().get(&key, GroupingEntry::decode)? else { return Ok(None) };
+    let ordinals = space.ordinals();
+    let start = ordinals.start.checked_add(entry.first);
+    let end = start.and_then(|start| start.checked_add(entry.extent.count)).filter(|&end| end <= ordinals.end);
+    match start.zip(end) {
+        Some((start, end)) => Ok(Some(start..end)),
+        None => {
+            let offset = file.footer.roots.groupings.page.offset;
+            Err(Error::corrupt(Section::Groupings, offset, "T3", "a grouping ends behind its space"))
+        }
+    }
+}
+
+/// The part of a grouping's ordinals whose timestamps lie in `times`.
+pub(crate) fn ordinals_in(file: &Arc<OpenFile>, all: &Range<u64>, times: Times) -> Result<Range<u64>> {
+    if times.is_everything() {
+        return Ok(all.clone());
+    }
+    let start = first_ordinal(file, all, |timestamp| timestamp < times.first)?;
+    let end = first_ordinal(file, &(start..all.end), |timestamp| timestamp <= times.last)?;
+    Ok(start..end)
+}
+
+/// The first of a grouping's ordinals whose timestamp is not `before`, which holds for the early ones.
+fn first_ordinal(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) -> bool) -> Result<u64> {
+    if all.is_empty() {
+        return Ok(all.end);
+    }
+    let mut blocks = file.blocks().cursor();
+    block_entry(&mut blocks, all.end - 1)?;
+    let last = blocks.position();
+    block_entry(&mut blocks, all.start)?;
+    let first = blocks.position();
+    // A block that begins inside the grouping begins with its own smallest timestamp of it; that of the whole block
+    // is the same but for the last one, which may hold other groupings.
+    let position = blocks.partition(first + 1..last.max(first + 1), |blocks| {
+        Ok(before(BlockEntry::decode(blocks.key(), blocks.value())?.first))
+    })?;
+    for position in position - 1..=last {
+        blocks.go_to(position)?;
+        let entry = BlockEntry::decode(blocks.key(), blocks.value())?;
+        let block = file.block(&entry)?;
+        let rows = rows_within(&block, all);
+        let times = &block.times()?[rows.clone()];
+        let early = times.partition_point(|&timestamp| before(timestamp));
+        if early < times.len() {
+            return Ok(block.head().first_ordinal + (rows.start + early) as u64);
+        }
+    }
+    Ok(all.end)
+}
+
+/// The rows of a block whose ordinals lie in `ordinals`.
+pub(crate) fn rows_within(block: &Block, ordinals: &Range<u64>) -> Range<usize> {
+    let head = block.head();
+    let start = ordinals.start.saturating_sub(head.first_ordinal).min(u64::from(head.count));
+    let end = ordinals.end.saturating_sub(head.first_ordinal).min(u64::from(head.count));
+    start as usize..end as usize
+}
+
+/// The time numbers of a space whose timestamps lie in `times`.
+pub(crate) fn time_numbers_in(file: &Arc<OpenFile>, space: &SpaceEntry, times: Times) -> Result<Range<u64>> {
+    let all = space.ordinals();
+    if space.groupings == 1 {
+        return ordinals_in(file, &all, times);
+    }
+    if times.is_everything() {
+        return Ok(all);
+    }
+    let start = first_time_number(file, &all, |timestamp| timestamp < times.first)?;
+    let end = first_time_number(file, &(start..all.end), |timestamp| timestamp <= times.last)?;
+    Ok(start..end)
+}
+
+/// The first of a space's time numbers whose timestamp is not `before`, which holds for the early ones.
+fn first_time_number(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) -> bool) -> Result<u64> {
+    if all.is_empty() {
+        return Ok(all.end);
+    }
+    let mut frames = file.time_order().cursor();
+    let position_of = |frames: &mut crate::tree::TreeCursor<Arc<OpenFile>>, number: u64| -> Result<u64> {
+        if frames.floor(&key64(number))? {
+            return Ok(frames.position());
+        }
+        let offset = file.footer.roots.time_order.page.offset;
+        Err(Error::corrupt(Section::TimeOrder, offset, "T6", format!("no frame holds time number {number}")))
+    };
+    let first = position_of(&mut frames, all.start)?;
+    let last = position_of(&mut frames, all.end - 1)?;
+    // The frame that may hold the border is the last one that begins before it.
+    let position = frames.partition(first + 1..last + 1, |frames| Ok(before(TimeFrame::peek(frames.value())?.1)))? - 1;
+    frames.go_to(position)?;
+    let key = crate::codec::from_key64(frames.key()).unwrap_or(all.start);
+    let count = TimeFrame::peek(frames.value())?.0.min(FRAME as u64);
+    let (mut low, mut high) = (key.max(all.start), key.saturating_add(count).min(all.end));
+    let (mut ordinals, mut blocks) = (Ordinals::new(file), file.blocks().cursor());
+    while low < high {
+        let middle = low.midpoint(high);
+        let ordinal = ordinals.get(middle)?;
+        if before(timestamp_of(file, &mut blocks, ordinal)?) { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// The timestamp of an event, from its block's columns.
+pub(crate) fn timestamp_of(
+    file: &Arc<OpenFile>,
+    blocks: &mut crate::tree::TreeCursor<Arc<OpenFile>>,
+    ordinal: u64,
+) -> Result<i64> {
+    let block = file.block(&block_entry(blocks, ordinal)?)?;
+    let row = ordinal - block.head().first_ordinal;
+    block.times()?.get(row as usize).copied().ok_or_else(|| {
+        Error::corrupt(Section::Block, block.head().offset, "B2", format!("event {ordinal} is not in its block"))
+    })
+}

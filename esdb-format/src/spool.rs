@@ -1,0 +1,149 @@
+//! Records that wait their turn: in memory up to a limit, then in an anonymous file (spec: none; writer only).
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::codec::Encode;
+use crate::error::{Error, Result};
+
+/// How much of a spilled file is read at once, in bytes.
+const READ_AHEAD: usize = 64 << 10;
+
+/// Records of byte strings, written once and read once in the same order.
+pub(crate) struct Spool {
+    memory: Vec<u8>,
+    limit: usize,
+    file: Option<File>,
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// Keeps at most about `limit` bytes in memory; the rest goes to a file without a name in `folder`.
+    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
+        Self { memory: Vec::new(), limit, file: None, folder: folder.to_owned() }
+    }
+
+    /// Appends a byte string.
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.memory.put_bytes(bytes);
+    }
+
+    /// Appends a number.
+    pub(crate) fn put_number(&mut self, number: u64) {
+        self.memory.put_varint(number);
+    }
+
+    /// Ends a record: memory beyond the limit is written out.
+    pub(crate) fn end_record(&mut self) -> Result<()> {
+        if self.memory.len() < self.limit { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let fail = |source| spill_failed(&self.folder, source);
+        let file = match &mut self.file {
+            Some(file) => file,
+            empty => empty.insert(tempfile::tempfile_in(&self.folder).map_err(fail)?),
+        };
+        file.write_all(&self.memory).map_err(fail)?;
+        self.memory.clear();
+        Ok(())
+    }
+
+    /// Everything from the first record on.
+    pub(crate) fn into_reader(self) -> Result<SpoolReader> {
+        let folder = self.folder;
+        let spilled: Box<dyn Read + Send> = match self.file {
+            Some(mut file) => {
+                file.seek(SeekFrom::Start(0)).map_err(|source| spill_failed(&folder, source))?;
+                Box::new(BufReader::with_capacity(READ_AHEAD, file))
+            }
+            None => Box::new(io::empty()),
+        };
+        Ok(SpoolReader { input: spilled.chain(Cursor::new(self.memory)), folder })
+    }
+}
+
+/// An error of a spill file, which has no name of its own.
+pub(crate) fn spill_failed(folder: &Path, source: io::Error) -> Error {
+    Error::Io { context: format!("cannot use a temporary file in {}", folder.display()), source }
+}
+
+/// Reads records back.
+pub(crate) struct SpoolReader {
+    input: io::Chain<Box<dyn Read + Send>, Cursor<Vec<u8>>>,
+    folder: PathBuf,
+}
+
+impl SpoolReader {
+    fn fail(&self, source: io::Error) -> Error {
+        spill_failed(&self.folder, source)
+    }
+
+    /// The next number, or `None` at the end of all records.
+    pub(crate) fn next_number(&mut self) -> Result<Option<u64>> {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let mut byte = [0];
+            if self.input.read(&mut byte).map_err(|error| self.fail(error))? == 0 {
+                return if shift == 0 { Ok(None) } else { Err(self.fail(io::ErrorKind::UnexpectedEof.into())) };
+            }
+            value |= u64::from(byte[0] & 0x7F) << shift;
+            if byte[0] & 0x80 == 0 {
+                return Ok(Some(value));
+            }
+            shift += 7;
+        }
+    }
+
+    /// A number that must be there.
+    pub(crate) fn number(&mut self) -> Result<u64> {
+        let number = self.next_number()?;
+        number.ok_or_else(|| self.fail(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// The next byte string into `out`, or false at the end of all records.
+    pub(crate) fn next_bytes(&mut self, out: &mut Vec<u8>) -> Result<bool> {
+        let Some(len) = self.next_number()? else { return Ok(false) };
+        out.resize(len as usize, 0);
+        self.input.read_exact(out).map_err(|error| self.fail(error))?;
+        Ok(true)
+    }
+
+    /// A byte string that must be there.
+    pub(crate) fn bytes(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if self.next_bytes(out)? { Ok(()) } else { Err(self.fail(io::ErrorKind::UnexpectedEof.into())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_from_memory_and_from_the_file() {
+        for limit in [0, 100, 1 << 20] {
+            let mut spool = Spool::new(&std::env::temp_dir(), limit);
+            for i in 0..1000_u64 {
+                spool.put_number(i << 20);
+                spool.put_bytes(&vec![i as u8; i as usize % 40]);
+                spool.end_record().unwrap();
+            }
+            let mut reader = spool.into_reader().unwrap();
+            let mut bytes = Vec::new();
+            for i in 0..1000_u64 {
+                assert_eq!(reader.next_number().unwrap(), Some(i << 20));
+                assert!(reader.next_bytes(&mut bytes).unwrap());
+                assert_eq!(bytes, vec![i as u8; i as usize % 40]);
+            }
+            assert_eq!(reader.next_number().unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let mut spool = Spool::new(Path::new("/nowhere/at all"), 0);
+        spool.put_number(1);
+        assert!(spool.end_record().unwrap_err().to_string().contains("/nowhere/at all"));
+    }
+}

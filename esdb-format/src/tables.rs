@@ -1,0 +1,223 @@
+//! The entries of the tables: spaces, groupings, index names, values and blocks (spec §6).
+
+use crate::block::{EncodedBlock, Head};
+use crate::codec::{Decoder, Encode, from_key64, key64};
+use crate::error::Result;
+use crate::handle::Handle;
+use crate::postings::List;
+
+/// How many events something has, and the smallest and largest of their timestamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// How many events.
+    pub count: u64,
+    /// The smallest timestamp, in the file's unit.
+    pub first: i64,
+    /// The largest timestamp, in the file's unit.
+    pub last: i64,
+}
+
+impl Extent {
+    /// Of one event.
+    pub(crate) fn of(timestamp: i64) -> Self {
+        Self { count: 1, first: timestamp, last: timestamp }
+    }
+
+    /// Of both together.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+
+    /// Joins into something that may not have begun.
+    pub(crate) fn join_into(self, total: &mut Option<Self>) {
+        match total {
+            Some(total) => total.join(self),
+            None => *total = Some(self),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_varint(self.count);
+        encode_times(self.first, self.last, out);
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, rule: &'static str) -> Result<Self> {
+        let count = decoder.varint(rule)?;
+        let (first, last) = decode_times(decoder, rule)?;
+        if count == 0 || i64::try_from(count).is_err() {
+            return Err(decoder.corrupt(rule, format!("{count} events")));
+        }
+        Ok(Self { count, first, last })
+    }
+}
+
+fn encode_times(first: i64, last: i64, out: &mut Vec<u8>) {
+    out.put_svarint(first);
+    out.put_varint(last.wrapping_sub(first).cast_unsigned());
+}
+
+fn decode_times(decoder: &mut Decoder<'_>, rule: &'static str) -> Result<(i64, i64)> {
+    let first = decoder.svarint(rule)?;
+    let span = decoder.varint(rule)?;
+    match first.checked_add_unsigned(span) {
+        Some(last) => Ok((first, last)),
+        None => Err(decoder.corrupt(rule, "timestamp exceeds 64 bits")),
+    }
+}
+
+/// An entry of the spaces table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpaceEntry {
+    pub(crate) first_ordinal: u64,
+    pub(crate) extent: Extent,
+    pub(crate) groupings: u64,
+    /// The grouping of a space that has only one.
+    pub(crate) only_grouping: Option<Vec<u8>>,
+}
+
+impl SpaceEntry {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_varint(self.first_ordinal);
+        self.extent.encode(out);
+        out.put_varint(self.groupings);
+        if let Some(grouping) = &self.only_grouping {
+            out.extend_from_slice(grouping);
+        }
+    }
+
+    pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
+        let first_ordinal = decoder.varint("T2")?;
+        let extent = Extent::decode(&mut decoder, "T2")?;
+        let groupings = decoder.varint("T2")?;
+        if groupings == 0 || groupings > extent.count || first_ordinal.checked_add(extent.count).is_none() {
+            return Err(decoder.corrupt("T2", format!("{groupings} groupings of {} events", extent.count)));
+        }
+        let only_grouping = (groupings == 1).then(|| decoder.rest().to_vec());
+        decoder.finish("T2")?;
+        Ok(Self { first_ordinal, extent, groupings, only_grouping })
+    }
+
+    /// The space's ordinals, which are its time numbers too.
+    pub(crate) fn ordinals(&self) -> std::ops::Range<u64> {
+        self.first_ordinal..self.first_ordinal + self.extent.count
+    }
+}
+
+/// An entry of the groupings table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupingEntry {
+    /// The ordinal of the grouping's first event, less that of its space.
+    pub(crate) first: u64,
+    pub(crate) extent: Extent,
+}
+
+impl GroupingEntry {
+    /// The key of a grouping in the space that begins at `space_ordinal`.
+    pub(crate) fn key(space_ordinal: u64, grouping: &[u8]) -> Vec<u8> {
+        [&key64(space_ordinal)[..], grouping].concat()
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_varint(self.first);
+        self.extent.encode(out);
+    }
+
+    pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
+        let first = decoder.varint("T3")?;
+        let extent = Extent::decode(&mut decoder, "T3")?;
+        decoder.finish("T3")?;
+        Ok(Self { first, extent })
+    }
+}
+
+/// An entry of the table of index names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NameEntry {
+    pub(crate) values: u64,
+    /// Its count is that of entries: an event with two values counts twice.
+    pub(crate) extent: Extent,
+    pub(crate) tree: Handle,
+}
+
+impl NameEntry {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_varint(self.values);
+        self.extent.encode(out);
+        self.tree.encode(out);
+    }
+
+    pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
+        let values = decoder.varint("T4")?;
+        let extent = Extent::decode(&mut decoder, "T4")?;
+        let tree = Handle::decode(&mut decoder)?;
+        decoder.finish("T4")?;
+        if values == 0 || values > extent.count {
+            return Err(decoder.corrupt("T4", format!("{values} values of {} entries", extent.count)));
+        }
+        Ok(Self { values, extent, tree })
+    }
+}
+
+/// An entry of a name's tree of values.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueEntry {
+    pub(crate) extent: Extent,
+    pub(crate) list: List,
+}
+
+impl ValueEntry {
+    /// Appends what stands before the posting list.
+    pub(crate) fn encode_extent(extent: &Extent, out: &mut Vec<u8>) {
+        extent.encode(out);
+    }
+
+    /// The extent alone, without the list.
+    pub(crate) fn decode_extent(decoder: &mut Decoder<'_>) -> Result<Extent> {
+        Extent::decode(decoder, "T4")
+    }
+
+    pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
+        let extent = Extent::decode(&mut decoder, "T4")?;
+        let list = List::decode(&mut decoder, extent.count)?;
+        decoder.finish("T4")?;
+        Ok(Self { extent, list })
+    }
+}
+
+/// An entry of the blocks table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockEntry {
+    pub(crate) first_ordinal: u64,
+    /// Its checksum is that of the block's head.
+    pub(crate) handle: Handle,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+impl BlockEntry {
+    pub(crate) fn new(head: &Head, block: &EncodedBlock) -> Self {
+        Self {
+            first_ordinal: head.first_ordinal,
+            handle: Handle { offset: head.offset, len: head.block_len(), checksum: head.checksum },
+            first: block.first_timestamp,
+            last: block.last_timestamp,
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.handle.encode(out);
+        encode_times(self.first, self.last, out);
+    }
+
+    pub(crate) fn decode(key: &[u8], mut decoder: Decoder<'_>) -> Result<Self> {
+        let Some(first_ordinal) = from_key64(key) else {
+            return Err(decoder.corrupt("T1", "key is not of 8 bytes"));
+        };
+        let handle = Handle::decode(&mut decoder)?;
+        let (first, last) = decode_times(&mut decoder, "T1")?;
+        decoder.finish("T1")?;
+        Ok(Self { first_ordinal, handle, first, last })
+    }
+}

@@ -1,0 +1,392 @@
+//! Writing a file: events in any order go in, a whole file comes out.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::assembler::{Assembled, Assembler, Plan};
+use crate::compression::Codec;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::facts::Statistics;
+use crate::limits;
+use crate::output::{Output, Unpublished};
+use crate::sort::{EventBuffer, Merge, Run, RunWriter};
+use crate::unit::Unit;
+
+/// The least memory budget, in bytes.
+const LEAST_MEMORY: usize = 8 << 20;
+
+/// How many events in order are collected before they are passed on, in bytes of memory.
+const PASS_ON: usize = 4 << 20;
+
+/// A run being merged takes about this much memory: a block of it and what that is decoded to, in bytes.
+const RUN_MEMORY: usize = 1 << 20;
+
+/// How a file is written. By default: milliseconds, zstd level 3, frames of 8 KiB, 256 MiB of memory, one thread for
+/// each core.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    unit: Unit,
+    codec: Codec,
+    frame_size: u32,
+    memory: usize,
+    threads: usize,
+    max_event: usize,
+    metadata: Vec<(Vec<u8>, Vec<u8>)>,
+    replace: bool,
+    spill_folder: Option<PathBuf>,
+    block_events: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            unit: Unit::default(),
+            codec: Codec::default(),
+            frame_size: 8 << 10,
+            memory: 256 << 20,
+            threads: std::thread::available_parallelism().map_or(1, Into::into),
+            max_event: 64 << 20,
+            metadata: Vec::new(),
+            replace: false,
+            spill_folder: None,
+            block_events: limits::BLOCK_EVENTS,
+        }
+    }
+}
+
+impl WriterOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The unit of all timestamps. Default: milliseconds.
+    #[must_use]
+    pub fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// The codec of payload frames and strings. Default: zstd at level 3; zstd levels go from -7 to 22.
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 8 KiB. Larger frames are smaller
+    /// in all, smaller frames make a single event cheaper to reach.
+    #[must_use]
+    pub fn frame_size(mut self, bytes: u32) -> Self {
+        self.frame_size = bytes;
+        self
+    }
+
+    /// How much memory sorting may take, in bytes, at least 8 MiB. Default: 256 MiB. In all the writer takes at most
+    /// 64 MiB more, and twice the largest event.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// How many threads compress, 1 to 256. Default: one for each core. The bytes do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// The most data an event may have, in bytes, up to 1 GiB - 1. Default: 64 MiB.
+    #[must_use]
+    pub fn max_event(mut self, bytes: usize) -> Self {
+        self.max_event = bytes;
+        self
+    }
+
+    /// Adds an entry of user metadata. A key given again replaces the value.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        match self.metadata.binary_search_by(|(other, _)| other.cmp(&key)) {
+            Ok(at) => self.metadata[at].1 = value,
+            Err(at) => self.metadata.insert(at, (key, value)),
+        }
+        self
+    }
+
+    /// Whether a file that exists under the name is replaced. Default: no.
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Where temporary files go that sorting needs. Default: the system's folder for them.
+    #[must_use]
+    pub fn spill_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spill_folder = Some(folder.into());
+        self
+    }
+
+    /// Closes blocks after fewer events than spec B3 says, so that tests meet many borders.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn block_events_for_tests(mut self, events: usize) -> Self {
+        self.block_events = events;
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Invalid(reason));
+        if !(limits::FRAME_SIZE_MIN..=limits::FRAME_SIZE_MAX).contains(&self.frame_size) {
+            return refuse(format!("frame size is {} bytes, 256 to 1048576 are possible", self.frame_size));
+        }
+        if self.memory < LEAST_MEMORY {
+            return refuse(format!("memory is {} bytes, at least {LEAST_MEMORY} are needed", self.memory));
+        }
+        if !(1..=256).contains(&self.threads) {
+            return refuse(format!("{} threads, 1 to 256 are possible", self.threads));
+        }
+        if self.max_event > limits::DATA {
+            return refuse(format!("events of {} bytes, at most {} are possible", self.max_event, limits::DATA));
+        }
+        if let Codec::Zstd { level } = self.codec
+            && !(-7..=22).contains(&level)
+        {
+            return refuse(format!("zstd level {level}, -7 to 22 are possible"));
+        }
+        let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if metadata > limits::METADATA {
+            return refuse(format!("{metadata} bytes of metadata, at most {} are possible", limits::METADATA));
+        }
+        Ok(())
+    }
+
+    /// Begins a file that will be published as `path`.
+    ///
+    /// # Errors
+    ///
+    /// Invalid if an option is out of range, if the file exists and is not to be replaced, or if it is no regular
+    /// file; I/O if no temporary can be created beside it.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Writer> {
+        self.check()?;
+        let (target, file) = Unpublished::create(path.as_ref(), self.replace)?;
+        let spill_folder = self.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let mut writer = Writer {
+            options: self,
+            spill_folder,
+            target,
+            assembler: None,
+            first_file: Some(file),
+            buffer: EventBuffer::default(),
+            in_order: true,
+            last_passed_on: None,
+            runs: Vec::new(),
+        };
+        writer.assembler = Some(writer.new_assembler()?);
+        Ok(writer)
+    }
+}
+
+/// Writes one file. Events may come in any order; those with equal space, grouping and timestamp keep theirs.
+///
+/// Dropped before [`finish`](Self::finish), it leaves nothing behind.
+pub struct Writer {
+    options: WriterOptions,
+    spill_folder: PathBuf,
+    target: Unpublished,
+    /// While all events came in file order.
+    assembler: Option<Assembler>,
+    first_file: Option<File>,
+    buffer: EventBuffer,
+    /// Whether the buffer is in file order, and behind everything that was passed on.
+    in_order: bool,
+    /// Space, grouping and timestamp of the last event that was passed on.
+    last_passed_on: Option<(Vec<u8>, Vec<u8>, i64)>,
+    runs: Vec<Run>,
+}
+
+/// What a finished file holds.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Events.
+    pub events: u64,
+    /// Smallest and largest timestamp, in the file's unit; `None` without events.
+    pub time_range: Option<(i64, i64)>,
+    /// Bytes of the file.
+    pub file_len: u64,
+    /// Counts, and bytes by section.
+    pub statistics: Statistics,
+    /// BLAKE3 over the file's bytes (spec §8).
+    pub file_digest: Digest,
+    /// BLAKE3 over the events, whatever codec or layout holds them (spec §8).
+    pub content_digest: Digest,
+}
+
+impl Writer {
+    /// Begins a file with default options. See [`WriterOptions::create`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WriterOptions::create`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        WriterOptions::new().create(path)
+    }
+
+    fn new_assembler(&mut self) -> Result<Assembler> {
+        let file = match self.first_file.take() {
+            Some(file) => file,
+            None => self.target.renew()?,
+        };
+        let output = Output::new(file, self.target.path().to_owned(), true);
+        let WriterOptions { unit, codec, frame_size, threads, memory, block_events, .. } = self.options;
+        let plan = Plan { unit, codec, frame_size, threads, block_events, memory: memory / 2 };
+        Ok(Assembler::new(plan, output, &self.spill_folder))
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    ///
+    /// Invalid if a part of the event exceeds its limit (spec §3.1, [`WriterOptions::max_event`]): the event is not
+    /// added, and others may follow. I/O if a file cannot be written: the writer is of no use any more.
+    pub fn add(&mut self, mut event: Event<'_>) -> Result<()> {
+        self.check_event(&event)?;
+        if !event.indexes.is_sorted_by(|a, b| a < b) {
+            event.indexes.sort_unstable();
+            event.indexes.dedup();
+        }
+        let key = (event.space, event.grouping, event.timestamp);
+        if self.in_order {
+            let last = match self.buffer.len().checked_sub(1) {
+                Some(last) => self.buffer.key(last),
+                None => self.last_passed_on.as_ref().map(|(space, grouping, time)| (&space[..], &grouping[..], *time)),
+            };
+            self.in_order = last.is_none_or(|last| last <= key);
+        }
+        self.buffer.push(&event);
+        let memory = self.buffer.memory();
+        if self.in_order && self.assembler.is_some() {
+            if memory >= PASS_ON {
+                self.pass_on()?;
+            }
+        } else if memory >= self.options.memory / 2 {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    fn check_event(&self, event: &Event<'_>) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Invalid(reason));
+        let too_long = |what: &str, len: usize| refuse(format!("{what} of {len} bytes, at most {} are possible", limits::KEY));
+        if event.space.len() > limits::KEY {
+            return too_long("space", event.space.len());
+        }
+        if event.grouping.len() > limits::KEY {
+            return too_long("grouping", event.grouping.len());
+        }
+        let mut pair_bytes = 0;
+        for (name, value) in &event.indexes {
+            if name.len() > limits::KEY {
+                return too_long("index name", name.len());
+            }
+            if value.len() > limits::KEY {
+                return too_long("index value", value.len());
+            }
+            pair_bytes += name.len() + value.len();
+        }
+        if event.indexes.len() > limits::PAIRS {
+            return refuse(format!("{} index pairs, at most {} are possible", event.indexes.len(), limits::PAIRS));
+        }
+        if pair_bytes > limits::PAIR_BYTES {
+            return refuse(format!("{pair_bytes} bytes of index pairs, at most {} are possible", limits::PAIR_BYTES));
+        }
+        if event.data.len() > self.options.max_event {
+            return refuse(format!("data of {} bytes, at most {} are allowed", event.data.len(), self.options.max_event));
+        }
+        Ok(())
+    }
+
+    /// Hands the buffer, which is in file order, to the file.
+    fn pass_on(&mut self) -> Result<()> {
+        let Some(assembler) = &mut self.assembler else { return Ok(()) };
+        for at in 0..self.buffer.len() {
+            assembler.add(&self.buffer.event(at)?)?;
+        }
+        let last = self.buffer.len().checked_sub(1).and_then(|last| self.buffer.key(last));
+        if let Some((space, grouping, timestamp)) = last {
+            self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes the buffer out as a sorted run.
+    fn spill(&mut self) -> Result<()> {
+        self.keep_what_was_passed_on()?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.sort();
+        let mut run = self.new_run()?;
+        for at in 0..buffer.len() {
+            run.add(&buffer.event(at)?)?;
+        }
+        drop(buffer);
+        self.runs.push(run.finish()?);
+        let most = (self.options.memory / 2 / RUN_MEMORY).max(4);
+        if self.runs.len() >= most {
+            let runs = std::mem::take(&mut self.runs);
+            let mut merged = self.new_run()?;
+            Merge::new(runs).for_each(|event| merged.add(event))?;
+            self.runs.push(merged.finish()?);
+        }
+        Ok(())
+    }
+
+    fn new_run(&self) -> Result<RunWriter> {
+        RunWriter::new(self.options.unit, &self.spill_folder, self.options.threads)
+    }
+
+    /// After the first late event: what was written in order becomes the first run.
+    fn keep_what_was_passed_on(&mut self) -> Result<()> {
+        let Some(assembler) = self.assembler.take() else { return Ok(()) };
+        if self.last_passed_on.is_some() {
+            self.runs.push(Run::of_unfinished(assembler.into_unfinished()?)?);
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, makes the file durable and publishes it under its name.
+    ///
+    /// # Errors
+    ///
+    /// I/O if something cannot be written; Invalid if a file appeared under the name that must not be replaced. Nothing
+    /// is published then.
+    pub fn finish(mut self) -> Result<Summary> {
+        let assembler = if self.in_order && self.assembler.is_some() {
+            self.pass_on()?;
+            self.assembler.take()
+        } else {
+            self.keep_what_was_passed_on()?;
+            let mut runs = std::mem::take(&mut self.runs);
+            runs.push(Run::of_buffer(std::mem::take(&mut self.buffer)));
+            let mut assembler = self.new_assembler()?;
+            Merge::new(runs).for_each(|event| assembler.add(event))?;
+            Some(assembler)
+        };
+        let Some(assembler) = assembler else { return Err(Error::Invalid("the writer has failed before".into())) };
+        let metadata = std::mem::take(&mut self.options.metadata);
+        let Assembled { output, footer, statistics } = assembler.finish(metadata)?;
+        self.target.publish(&output.into_file()?)?;
+        Ok(Summary {
+            events: footer.events,
+            time_range: (footer.events > 0).then_some((footer.first_timestamp, footer.last_timestamp)),
+            file_len: footer.file_len,
+            statistics,
+            file_digest: footer.file_digest,
+            content_digest: footer.content_digest,
+        })
+    }
+}
