@@ -7,6 +7,7 @@ use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::codec::key64;
 use crate::compression::Codec;
 use crate::dictionary::{Dictionary, SAMPLE};
+use crate::derive::Deriver;
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
 use crate::event::Event;
@@ -14,14 +15,10 @@ use crate::facts::{Facts, Statistics};
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::header::{Header, Layout};
-use crate::index_lists::IndexLists;
 use crate::output::Output;
-use crate::packed::FRAME;
 use crate::pipeline::Pipeline;
 use crate::spool::Spool;
-use crate::tables::{BlockEntry, Extent, GroupingEntry, SpaceEntry};
-use crate::time_order::{self, Place};
-use crate::time_sort::TimeSort;
+use crate::tables::BlockEntry;
 use crate::tree::{self, TreeBuilder};
 use crate::unit::Unit;
 
@@ -46,18 +43,17 @@ pub(crate) struct Assembler {
     /// By a pair's number, its place in the draft and the draft it was put in.
     places: Vec<(u64, u32)>,
     draft_number: u64,
+    /// The numbers of the current event's pairs.
+    numbers: Vec<u32>,
     /// Until the dictionary is trained.
     waiting: Vec<BlockDraft>,
     waiting_bytes: usize,
     started: Option<Started>,
     content: ContentDigest,
-    events: u64,
-    extent: Option<Extent>,
     statistics: Statistics,
-    space: Option<OpenSpace>,
-    time_sort: TimeSort,
-    lists: IndexLists,
-    tables: Tables,
+    derived: Deriver,
+    /// Entries of the blocks table.
+    blocks: Spool,
 }
 
 /// What is known once the first block is written.
@@ -66,29 +62,6 @@ struct Started {
     header: Header,
     dictionary: Option<Arc<Dictionary>>,
     pipeline: Pipeline,
-}
-
-/// Entries of tables that are written after the blocks.
-struct Tables {
-    time_order: Spool,
-    spaces: Spool,
-    groupings: Spool,
-    blocks: Spool,
-}
-
-/// The space whose events are passing by.
-struct OpenSpace {
-    key: Vec<u8>,
-    first_ordinal: u64,
-    extent: Extent,
-    groupings: u64,
-    grouping: OpenGrouping,
-}
-
-struct OpenGrouping {
-    key: Vec<u8>,
-    first_ordinal: u64,
-    extent: Extent,
 }
 
 /// What a finished file came to.
@@ -109,22 +82,18 @@ pub(crate) struct Unfinished {
 impl Assembler {
     /// Writes to `output`; spills to `folder`.
     pub(crate) fn new(plan: Plan, output: Output, folder: &Path) -> Self {
-        let spool = || Spool::new(folder, plan.memory / 32);
         Self {
             draft: BlockDraft::default(),
             places: Vec::new(),
             draft_number: 1,
+            numbers: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
             started: None,
             content: ContentDigest::new(plan.unit),
-            events: 0,
-            extent: None,
             statistics: Statistics::default(),
-            space: None,
-            time_sort: TimeSort::new(folder, plan.memory / 4),
-            lists: IndexLists::new(folder, plan.memory / 2),
-            tables: Tables { time_order: spool(), spaces: spool(), groupings: spool(), blocks: spool() },
+            derived: Deriver::new(plan.memory, folder),
+            blocks: Spool::new(folder, plan.memory / 32),
             plan,
             output,
         }
@@ -137,25 +106,26 @@ impl Assembler {
         if self.draft.is_full_for(event.data.len(), key_bytes) || self.draft.len() >= self.plan.block_events {
             self.close_block()?;
         }
-        let run = self.enter(event)?;
-        self.draft.add(event.space, event.grouping, event.timestamp, event.data, key_bytes);
-        let (lists, draft, places) = (&mut self.lists, &mut self.draft, &mut self.places);
-        let draft_number = self.draft_number;
-        let mut numbers = Vec::with_capacity(event.indexes.len());
-        for &(name, value) in &event.indexes {
-            let number = lists.number(name, value);
-            numbers.push(number);
-            if places.len() <= number as usize {
-                places.resize(number as usize + 1, (0, 0));
-            }
-            let place = &mut places[number as usize];
-            if place.0 != draft_number {
-                *place = (draft_number, draft.add_pair(name, value));
-            }
-            draft.add_entry(place.1);
+        let generation = self.derived.lists.generation();
+        self.derived.enter(event)?;
+        if self.derived.lists.generation() != generation {
+            self.number_again();
         }
-        let place = Place { ordinal: self.events, run };
-        self.time_sort.push(place, event.timestamp, numbers.into_iter(), &self.lists)?;
+        self.draft.add(event.space, event.grouping, event.timestamp, event.data, key_bytes);
+        self.numbers.clear();
+        for &(name, value) in &event.indexes {
+            let number = self.derived.lists.number(name, value);
+            self.numbers.push(number);
+            if self.places.len() <= number as usize {
+                self.places.resize(number as usize + 1, (0, 0));
+            }
+            let place = &mut self.places[number as usize];
+            if place.0 != self.draft_number {
+                *place = (self.draft_number, self.draft.add_pair(name, value));
+            }
+            self.draft.add_entry(place.1);
+        }
+        self.derived.add(event.timestamp, &self.numbers)?;
         self.content.add(
             event.space,
             event.grouping,
@@ -164,81 +134,15 @@ impl Assembler {
             event.indexes.iter().copied(),
             event.data,
         );
-        self.events += 1;
         self.statistics.data_bytes += event.data.len() as u64;
         Ok(())
-    }
-
-    /// Notes the event's space and grouping; returns the ordinal of its grouping's first event.
-    fn enter(&mut self, event: &Event<'_>) -> Result<u64> {
-        let ordinal = self.events;
-        let extent = Extent::of(event.timestamp);
-        extent.join_into(&mut self.extent);
-        if self.space.as_ref().is_some_and(|space| space.key != event.space) {
-            self.close_space()?;
-        }
-        let opened = |key: &[u8]| OpenGrouping { key: key.to_vec(), first_ordinal: ordinal, extent };
-        let Some(space) = &mut self.space else {
-            self.space = Some(OpenSpace {
-                key: event.space.to_vec(),
-                first_ordinal: ordinal,
-                extent,
-                groupings: 1,
-                grouping: opened(event.grouping),
-            });
-            return Ok(ordinal);
-        };
-        space.extent.join(extent);
-        if space.grouping.key == event.grouping {
-            space.grouping.extent.join(extent);
-        } else {
-            let finished = std::mem::replace(&mut space.grouping, opened(event.grouping));
-            space.groupings += 1;
-            finished.spool(space.first_ordinal, &mut self.tables.groupings)?;
-        }
-        Ok(space.grouping.first_ordinal)
-    }
-
-    fn close_space(&mut self) -> Result<()> {
-        let Some(space) = self.space.take() else { return Ok(()) };
-        let generation = self.lists.generation();
-        self.statistics.spaces += 1;
-        self.statistics.groupings += space.groupings;
-        let one_grouping = space.groupings == 1;
-        let mut time_frame = TimeFrameWriter::new(&mut self.tables.time_order);
-        let mut time_number = space.first_ordinal;
-        self.time_sort.finish(one_grouping, &mut self.lists, |timed, lists| {
-            for &pair in timed.pairs {
-                lists.push(pair, time_number, timed.timestamp);
-            }
-            if !one_grouping {
-                time_frame.add(time_number, timed.place, timed.timestamp)?;
-            }
-            time_number += 1;
-            Ok(())
-        })?;
-        time_frame.close()?;
-        if self.lists.generation() != generation {
-            self.number_again();
-        }
-
-        let only_grouping = if one_grouping {
-            Some(space.grouping.key)
-        } else {
-            space.grouping.spool(space.first_ordinal, &mut self.tables.groupings)?;
-            None
-        };
-        let mut value = Vec::new();
-        let (first_ordinal, extent, groupings) = (space.first_ordinal, space.extent, space.groupings);
-        SpaceEntry { first_ordinal, extent, groupings, only_grouping }.encode(&mut value);
-        spool_entry(&mut self.tables.spaces, &space.key, &value)
     }
 
     /// Notes the draft's pairs under their new numbers.
     fn number_again(&mut self) {
         self.places.clear();
         for (place, (name, value)) in self.draft.pairs().enumerate() {
-            let number = self.lists.number(name, value) as usize;
+            let number = self.derived.lists.number(name, value) as usize;
             if self.places.len() <= number {
                 self.places.resize(number + 1, (0, 0));
             }
@@ -253,9 +157,9 @@ impl Assembler {
         let draft = std::mem::take(&mut self.draft);
         self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
         self.draft_number += 1;
-        if self.lists.is_over_limit() {
-            self.time_sort.spill(&self.lists)?;
-            self.lists.spill()?;
+        let generation = self.derived.lists.generation();
+        self.derived.relieve()?;
+        if self.derived.lists.generation() != generation {
             self.places.clear();
         }
         if self.started.is_none() {
@@ -269,7 +173,7 @@ impl Assembler {
 
     fn write_block(&mut self, draft: BlockDraft) -> Result<()> {
         let Some(started) = &mut self.started else { return Ok(()) };
-        let mut written = note_block(&mut self.statistics, &mut self.tables.blocks);
+        let mut written = note_block(&mut self.statistics, &mut self.blocks);
         started.pipeline.add(draft, &mut self.output, &mut written)
     }
 
@@ -338,16 +242,19 @@ impl Assembler {
         let Some(Started { layout, header, dictionary, pipeline }) = self.started.take() else {
             return Err(crate::Error::Invalid("no block was begun".into()));
         };
-        let mut written = note_block(&mut self.statistics, &mut self.tables.blocks);
+        let mut written = note_block(&mut self.statistics, &mut self.blocks);
         pipeline.finish(&mut self.output, &mut written)?;
         Ok(Blocks { layout, header, dictionary })
     }
 
     /// Writes everything behind the blocks. `metadata` must ascend strictly by key.
     pub(crate) fn finish(mut self, metadata: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Assembled> {
-        self.close_space()?;
+        self.derived.end()?;
         let Blocks { layout, header, dictionary } = self.finish_blocks()?;
-        let (mut output, mut statistics, tables) = (self.output, self.statistics, self.tables);
+        let (events, extent) = (self.derived.events, self.derived.extent);
+        let (mut output, mut statistics) = (self.output, self.statistics);
+        (statistics.spaces, statistics.groupings) = (self.derived.space_count, self.derived.grouping_count);
+        let (tables, lists) = self.derived.into_tables();
         if let Some(dictionary) = dictionary {
             output.write(&dictionary.encode(output.offset()))?;
         }
@@ -358,13 +265,13 @@ impl Assembler {
         };
         let time_order = write_table(tables.time_order, &mut output)?;
         statistics.time_order_bytes = grown(&output, &time_order.0);
-        let (names, name_count, totals) = self.lists.finish(&mut output)?;
+        let (names, name_count, totals) = lists.finish(&mut output)?;
         statistics.index_bytes = grown(&output, &names);
         let spaces = write_table(tables.spaces, &mut output)?;
         statistics.space_bytes = grown(&output, &spaces.0);
         let groupings = write_table(tables.groupings, &mut output)?;
         statistics.grouping_bytes = grown(&output, &groupings.0);
-        let blocks = write_table(tables.blocks, &mut output)?;
+        let blocks = write_table(self.blocks, &mut output)?;
         statistics.block_bytes = grown(&output, &blocks.0);
         (statistics.names, statistics.values, statistics.entries) = (totals.names, totals.values, totals.entries);
 
@@ -389,9 +296,9 @@ impl Assembler {
             file_len: output.offset() + Footer::SIZE as u64,
             layout,
             header_checksum: header.checksum,
-            events: self.events,
-            first_timestamp: self.extent.map_or(0, |extent| extent.first),
-            last_timestamp: self.extent.map_or(0, |extent| extent.last),
+            events,
+            first_timestamp: extent.map_or(0, |extent| extent.first),
+            last_timestamp: extent.map_or(0, |extent| extent.last),
             roots,
             facts,
             content_digest: self.content.finish(),
@@ -423,23 +330,8 @@ fn note_block<'a>(
         statistics.column_bytes += head.block_len() - head.payload_len;
         let mut value = Vec::new();
         BlockEntry::new(head, block).encode(&mut value);
-        spool_entry(table, &key64(head.first_ordinal), &value)
+        table.put_entry(&key64(head.first_ordinal), &value)
     }
-}
-
-impl OpenGrouping {
-    /// Enters the finished grouping of a space that has several.
-    fn spool(&self, space_ordinal: u64, spool: &mut Spool) -> Result<()> {
-        let mut value = Vec::new();
-        GroupingEntry { first: self.first_ordinal - space_ordinal, extent: self.extent }.encode(&mut value);
-        spool_entry(spool, &GroupingEntry::key(space_ordinal, &self.key), &value)
-    }
-}
-
-fn spool_entry(spool: &mut Spool, key: &[u8], value: &[u8]) -> Result<()> {
-    spool.put_bytes(key);
-    spool.put_bytes(value);
-    spool.end_record()
 }
 
 /// Writes a table's tree but its root page, which is returned with the number of entries.
@@ -453,37 +345,3 @@ fn write_table(spool: Spool, output: &mut Output) -> Result<(Vec<u8>, u64)> {
     tree.finish(output)
 }
 
-/// Cuts the time order of a space into frames.
-struct TimeFrameWriter<'a> {
-    spool: &'a mut Spool,
-    first: u64,
-    timestamp: i64,
-    places: Vec<Place>,
-}
-
-impl<'a> TimeFrameWriter<'a> {
-    fn new(spool: &'a mut Spool) -> Self {
-        Self { spool, first: 0, timestamp: 0, places: Vec::with_capacity(FRAME) }
-    }
-
-    fn add(&mut self, time_number: u64, place: Place, timestamp: i64) -> Result<()> {
-        if self.places.len() == FRAME {
-            self.close()?;
-        }
-        if self.places.is_empty() {
-            (self.first, self.timestamp) = (time_number, timestamp);
-        }
-        self.places.push(place);
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<()> {
-        if self.places.is_empty() {
-            return Ok(());
-        }
-        let mut value = Vec::new();
-        time_order::encode(&self.places, self.timestamp, &mut value);
-        self.places.clear();
-        spool_entry(self.spool, &key64(self.first), &value)
-    }
-}

@@ -120,15 +120,21 @@ impl IndexLists {
     }
 
     /// Writes all lists, values and names, but the root page of the names, which is returned.
-    pub(crate) fn finish(mut self, sink: &mut impl PageSink) -> Result<(Vec<u8>, u64, IndexTotals)> {
+    pub(crate) fn finish(self, sink: &mut impl PageSink) -> Result<(Vec<u8>, u64, IndexTotals)> {
         let mut writer = IndexWriter::default();
+        self.for_each(|name, value, parts| writer.pair(name, value, parts, sink))?;
+        writer.finish(sink)
+    }
+
+    /// Hands every pair to `each`, ascending, with the parts of its list.
+    pub(crate) fn for_each(mut self, mut each: impl FnMut(&[u8], &[u8], &[ListPart<'_>]) -> Result<()>) -> Result<()> {
         if self.spilled.is_empty() {
             for (number, part) in self.sorted_parts() {
                 let Some(extent) = part.extent else { continue };
                 let (name, value) = self.interner.pair(number);
-                writer.pair(name, value, &[(extent, &part.gaps)], sink)?;
+                each(name, value, &[ListPart { extent, gaps: &part.gaps }])?;
             }
-            return writer.finish(sink);
+            return Ok(());
         }
         self.spill()?;
         let mut sources = Vec::new();
@@ -138,12 +144,12 @@ impl IndexLists {
         while let Some(next) = sources.iter().map(|source| (&source.name, &source.value)).min() {
             let (name, value) = (next.0.clone(), next.1.clone());
             // In the order of spilling, which is that of the time numbers.
-            let parts: Vec<(Extent, &[u8])> = sources
+            let parts: Vec<ListPart<'_>> = sources
                 .iter()
                 .filter(|source| (&source.name, &source.value) == (&name, &value))
-                .map(|source| (source.extent, source.gaps.as_slice()))
+                .map(|source| ListPart { extent: source.extent, gaps: &source.gaps })
                 .collect();
-            writer.pair(&name, &value, &parts, sink)?;
+            each(&name, &value, &parts)?;
             let mut at = 0;
             while at < sources.len() {
                 let is_next = (&sources[at].name, &sources[at].value) == (&name, &value);
@@ -154,7 +160,26 @@ impl IndexLists {
                 }
             }
         }
-        writer.finish(sink)
+        Ok(())
+    }
+}
+
+/// A stretch of a pair's posting list.
+pub(crate) struct ListPart<'a> {
+    pub(crate) extent: Extent,
+    gaps: &'a [u8],
+}
+
+impl ListPart<'_> {
+    /// Hands every time number to `each`, ascending.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(u64) -> Result<()>) -> Result<()> {
+        let mut gaps = Decoder::new(self.gaps, 0, Section::Postings);
+        let mut number = 0;
+        while gaps.remaining() > 0 {
+            number += gaps.varint("T5")?;
+            each(number)?;
+        }
+        Ok(())
     }
 }
 
@@ -205,7 +230,7 @@ impl IndexWriter {
         &mut self,
         name: &[u8],
         value: &[u8],
-        parts: &[(Extent, &[u8])],
+        parts: &[ListPart<'_>],
         sink: &mut impl PageSink,
     ) -> Result<()> {
         if self.extent.is_some() && self.name != name {
@@ -217,14 +242,9 @@ impl IndexWriter {
         }
         self.values.make_room(sink)?;
         let (mut list, mut extent) = (ListBuilder::default(), None);
-        for (part_extent, gaps) in parts {
-            part_extent.join_into(&mut extent);
-            let mut gaps = Decoder::new(gaps, 0, Section::Postings);
-            let mut last = 0;
-            while gaps.remaining() > 0 {
-                last += gaps.varint("T5")?;
-                list.push(last, sink)?;
-            }
+        for part in parts {
+            part.extent.join_into(&mut extent);
+            part.for_each(|time_number| list.push(time_number, sink))?;
         }
         let Some(extent) = extent else { return Ok(()) };
         debug_assert_eq!(extent.count, list.count());

@@ -7,6 +7,7 @@ mod codec;
 mod codecs;
 mod compression;
 mod count;
+mod derive;
 mod dictionary;
 mod digest;
 mod error;

@@ -34,6 +34,13 @@ impl Spool {
         self.memory.put_varint(number);
     }
 
+    /// Appends a record of a key and a value.
+    pub(crate) fn put_entry(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.put_bytes(key);
+        self.put_bytes(value);
+        self.end_record()
+    }
+
     /// Ends a record: memory beyond the limit is written out.
     pub(crate) fn end_record(&mut self) -> Result<()> {
         if self.memory.len() < self.limit { Ok(()) } else { self.flush() }

@@ -45,18 +45,18 @@ impl TimeSort {
         }
     }
 
-    /// Adds the next event in file order. `run` is the ordinal of its grouping's first event.
+    /// Adds the next event in file order.
     pub(crate) fn push(
         &mut self,
         place: Place,
         timestamp: i64,
-        pairs: impl Iterator<Item = u32>,
+        pairs: &[u32],
         lists: &IndexLists,
     ) -> Result<()> {
         if self.rows.is_empty() {
             self.first_ordinal = place.ordinal;
         }
-        self.pairs.extend(pairs);
+        self.pairs.extend_from_slice(pairs);
         self.rows.push(Row { timestamp, run: place.run, pairs_end: self.pairs.len() });
         // Beside the rows themselves: their sorted order, and what sorting needs.
         if self.rows.len() * (size_of::<Row>() + 8) + 4 * self.pairs.len() > self.limit {
