@@ -1,2 +1,8 @@
 //! The command `esdb`.
+
+#![allow(dead_code, reason = "the verbs that use the inputs and outputs come with the format")]
+
+mod args;
+mod text;
+
 fn main() {}
