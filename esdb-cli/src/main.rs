@@ -4,5 +4,6 @@
 
 mod args;
 mod text;
+mod times;
 
 fn main() {}
