@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "the verbs that use the inputs and outputs come with the format")]
 
 mod args;
+mod input;
 mod json;
 mod text;
 mod times;
