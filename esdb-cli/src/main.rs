@@ -5,6 +5,7 @@
 mod args;
 mod input;
 mod json;
+mod output;
 mod text;
 mod times;
 
