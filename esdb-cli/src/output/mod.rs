@@ -1,0 +1,3 @@
+//! Events as text, one format per file.
+
+pub(crate) mod ndjson;
