@@ -85,11 +85,6 @@ pub(crate) fn key_prefix(key: &[u8]) -> u64 {
     BigEndian::read_u64(&bytes)
 }
 
-/// How many bytes the varint of `value` takes.
-pub(crate) fn varint_len(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
-}
-
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
@@ -148,13 +143,6 @@ impl<'a> Decoder<'a> {
             self.offset += len as u64;
         }
         Ok(taken)
-    }
-
-    /// A decoder of the next `len` bytes alone.
-    pub(crate) fn area(&mut self, len: usize, rule: &'static str) -> Result<Self> {
-        let offset = self.offset;
-        let rest = self.take(len, rule)?;
-        Ok(Self { rest, offset, fixed: self.fixed, section: self.section })
     }
 
     /// All that is left.
@@ -242,7 +230,6 @@ mod tests {
         for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
             let mut bytes = Vec::new();
             bytes.put_varint(value);
-            assert_eq!(bytes.len(), varint_len(value));
             let mut decoder = decoder(&bytes);
             assert_eq!(decoder.varint("X").unwrap(), value);
             assert!(decoder.finish("X").is_ok());

@@ -75,6 +75,13 @@ impl Dictionary {
         out
     }
 
+    /// The length that the head at `offset` states for the section, whether or not the section is whole.
+    pub(crate) fn stored_len(source: &(impl Source + ?Sized), offset: u64) -> Result<u64> {
+        let head = read(source, offset, Self::HEAD as u64, Section::Dictionary, "D2")?;
+        let len = Decoder::new(&head[20..], offset, Section::Dictionary).u32("D2")?;
+        Ok(Self::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
+    }
+
     /// Reads the section that stands at `offset`.
     ///
     /// # Errors

@@ -57,14 +57,6 @@ impl PageBuilder {
         self.entries.len() >= CLOSED && (level == 0 || self.count >= 2)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
     pub(crate) fn first_key(&self) -> &[u8] {
         &self.first_key
     }
@@ -114,10 +106,6 @@ impl Page {
 
     pub(crate) fn count(&self) -> usize {
         self.count
-    }
-
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
     }
 
     pub(crate) fn memory(&self) -> usize {

@@ -134,10 +134,6 @@ pub(crate) struct ListCursor<P> {
 }
 
 impl<P: Pages> ListCursor<P> {
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The time number at `position`, which must be below the count.
     pub(crate) fn get(&mut self, position: u64) -> Result<u64> {
         let held = self.first..self.first + self.frame.len() as u64;
@@ -211,7 +207,7 @@ mod tests {
             let numbers: Vec<u64> = (0..count).map(|i| i * i / 3 + i).collect();
             let (memory, list) = list(&numbers);
             let mut cursor = list.cursor(&memory);
-            assert_eq!(cursor.count(), count);
+            assert_eq!(list.count(), count);
             for position in [0, count / 2, count - 1, count / 3] {
                 assert_eq!(cursor.get(position).unwrap(), numbers[position as usize]);
                 let number = numbers[position as usize];

@@ -14,8 +14,11 @@ use crate::error::{Result, Section};
 use crate::event::Event;
 use crate::header::Layout;
 use crate::output::Output;
+use crate::interner::Interner;
 use crate::pipeline::Pipeline;
+use crate::reader::Reader;
 use crate::rows::BlockRows;
+use crate::scan::{Cursor, StoredEvent};
 use crate::source::PlainFile;
 use crate::spool::spill_failed;
 use crate::unit::Unit;
@@ -143,6 +146,8 @@ pub(crate) enum Run {
     Blocks(Box<BlockRows<PlainFile>>),
     /// In memory; the number is that of the next event.
     Memory(EventBuffer, usize),
+    /// A file of this format, and its next event.
+    File(Box<Cursor>, Option<StoredEvent>),
 }
 
 impl Run {
@@ -162,6 +167,13 @@ impl Run {
         Ok(Self::Blocks(Box::new(rows)))
     }
 
+    /// All events of a file.
+    pub(crate) fn of_file(file: &Reader) -> Result<Self> {
+        let mut run = Self::File(Box::new(file.scan().cursor()), None);
+        run.advance()?;
+        Ok(run)
+    }
+
     /// A sorted buffer.
     pub(crate) fn of_buffer(mut buffer: EventBuffer) -> Self {
         buffer.sort();
@@ -172,6 +184,10 @@ impl Run {
         match self {
             Self::Blocks(rows) => rows.key(),
             Self::Memory(buffer, at) => buffer.key(*at),
+            Self::File(_, event) => event.as_ref().map(|event| {
+                let (space, grouping) = event.keys();
+                (space, grouping, event.timestamp())
+            }),
         }
     }
 
@@ -179,6 +195,7 @@ impl Run {
         match self {
             Self::Blocks(rows) => rows.event(),
             Self::Memory(buffer, at) => buffer.event(*at),
+            Self::File(_, event) => event.as_ref().map_or(Ok(Event::default()), StoredEvent::as_event),
         }
     }
 
@@ -188,6 +205,11 @@ impl Run {
                 rows.advance()?;
             }
             Self::Memory(_, at) => *at += 1,
+            Self::File(cursor, event) => {
+                // Given back before the next one is read, so that its frame can be used again.
+                *event = None;
+                *event = cursor.next()?.cloned();
+            }
         }
         Ok(())
     }
@@ -199,7 +221,7 @@ pub(crate) struct RunWriter {
     layout: Layout,
     pipeline: Pipeline,
     draft: BlockDraft,
-    pairs: crate::interner::Interner,
+    pairs: Interner,
 }
 
 impl RunWriter {
@@ -218,7 +240,7 @@ impl RunWriter {
             layout,
             pipeline: Pipeline::new(layout, None, threads)?,
             draft: BlockDraft::default(),
-            pairs: crate::interner::Interner::default(),
+            pairs: Interner::default(),
         })
     }
 
@@ -247,7 +269,7 @@ impl RunWriter {
         }
         let draft = std::mem::take(&mut self.draft);
         self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
-        self.pairs = crate::interner::Interner::default();
+        self.pairs = Interner::default();
         self.pipeline.add(draft, &mut self.output, &mut |_, _| Ok(()))
     }
 

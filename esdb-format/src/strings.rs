@@ -42,11 +42,6 @@ impl Strings {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + 4 * self.ends.capacity()

@@ -132,10 +132,6 @@ impl<P: Pages> Tree<P> {
         Self { pages, root, entries, section }
     }
 
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
-    }
-
     pub(crate) fn cursor(self) -> TreeCursor<P> {
         TreeCursor { tree: self, path: Vec::new(), first: 0 }
     }
@@ -299,14 +295,6 @@ impl<P: Pages> TreeCursor<P> {
         self.go_to(self.position() + 1)
     }
 
-    /// Moves to the entry before.
-    pub(crate) fn prev(&mut self) -> Result<bool> {
-        match self.position().checked_sub(1) {
-            Some(position) => self.go_to(position),
-            None => Ok(false),
-        }
-    }
-
     /// The first position in `range` whose entry does not satisfy `before`, which holds for a prefix of the range.
     pub(crate) fn partition(
         &mut self,
@@ -385,7 +373,6 @@ pub(crate) mod tests {
                 assert_eq!(cursor.position(), i);
                 assert!(cursor.go_to(i).unwrap());
                 assert_eq!(cursor.key(), key64(i * 2));
-                assert_eq!(cursor.prev().unwrap(), i > 0);
             }
             assert!(!cursor.go_to(count).unwrap());
         }

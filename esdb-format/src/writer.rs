@@ -23,6 +23,9 @@ const PASS_ON: usize = 4 << 20;
 /// A run being merged takes about this much memory: a block of it and what that is decoded to, in bytes.
 const RUN_MEMORY: usize = 1 << 20;
 
+/// How many files or runs are merged at once.
+const MOST_RUNS: usize = 64;
+
 /// How a file is written. By default: milliseconds, zstd level 3, frames of 8 KiB, 256 MiB of memory, one thread for
 /// each core.
 #[derive(Clone, Debug)]
@@ -245,6 +248,34 @@ impl Writer {
         let WriterOptions { unit, codec, frame_size, threads, memory, block_events, .. } = self.options;
         let plan = Plan { unit, codec, frame_size, threads, block_events, memory: memory / 2 };
         Ok(Assembler::new(plan, output, &self.spill_folder))
+    }
+
+    /// Writes all events of sorted runs, of which an earlier one's come first among equals.
+    pub(crate) fn add_runs(&mut self, mut runs: Vec<Run>) -> Result<()> {
+        // Many runs at once would take much memory: neighbours are merged first.
+        while runs.len() > MOST_RUNS {
+            let mut merged = Vec::new();
+            while !runs.is_empty() {
+                let rest = runs.split_off(runs.len().min(MOST_RUNS));
+                let mut run = self.new_run()?;
+                Merge::new(std::mem::replace(&mut runs, rest)).for_each(|event| run.add(event))?;
+                merged.push(run.finish()?);
+            }
+            runs = merged;
+        }
+        Merge::new(runs).for_each(|event| self.add_in_order(event))
+    }
+
+    /// Adds an event that is known to come after all others.
+    fn add_in_order(&mut self, event: &Event<'_>) -> Result<()> {
+        match &mut self.assembler {
+            Some(assembler) => assembler.add(event),
+            None => Err(Error::Invalid("the writer has failed before".into())),
+        }
+    }
+
+    pub(crate) fn unit(&self) -> Unit {
+        self.options.unit
     }
 
     /// Adds an event.

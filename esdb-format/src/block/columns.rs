@@ -131,10 +131,6 @@ impl Block {
         self.head.offset + (Head::SIZE + range.start) as u64
     }
 
-    pub(crate) fn space_runs(&self) -> usize {
-        self.runs.spaces.len()
-    }
-
     pub(crate) fn grouping_runs(&self) -> usize {
         self.runs.groupings.len()
     }

@@ -128,11 +128,6 @@ impl IndexColumn {
         }
     }
 
-    pub(crate) fn entry_count(&self) -> usize {
-        match &self.entries {
-            Entries::OneEach(places) | Entries::Listed { places, .. } => places.len(),
-        }
-    }
 }
 
 impl Entries {

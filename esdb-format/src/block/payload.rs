@@ -103,11 +103,6 @@ impl Layout {
         (self.starts[row] - base) as usize..(self.starts[row + 1] - base) as usize
     }
 
-    /// The length of a row's data.
-    pub(crate) fn len_of(&self, row: usize) -> usize {
-        (self.starts[row + 1] - self.starts[row]) as usize
-    }
-
     /// All uncompressed data of the block, in bytes.
     pub(crate) fn data_len(&self) -> usize {
         self.starts.last().map_or(0, |&end| end as usize)

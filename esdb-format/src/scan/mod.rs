@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use crate::block::Block;
 use crate::error::{Error, Result};
-use crate::event::EventBuf;
+use crate::event::{Event, EventBuf};
 use crate::file::OpenFile;
 
 pub use crate::block::Pairs;
-pub(crate) use numbers::{Numbers, value_list};
+pub(crate) use numbers::Numbers;
 pub(crate) use ordinals::Ordinals;
 pub(crate) use plan::{
     Plan, grouping_ordinals, ordinals_in, rows_within, space_entry, time_numbers_in, timestamp_of,
@@ -132,20 +132,29 @@ impl StoredEvent {
         &self.data[self.start..self.end]
     }
 
+    /// Space and grouping, found together.
+    pub(crate) fn keys(&self) -> (&[u8], &[u8]) {
+        self.block.keys_of(self.row)
+    }
+
+    /// The same event, to be written again. Allocates the list of its pairs, nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`indexes`](Self::indexes).
+    pub fn as_event(&self) -> Result<Event<'_>> {
+        let (space, grouping) = self.keys();
+        let indexes = self.indexes()?.collect();
+        Ok(Event { space, grouping, timestamp: self.timestamp, indexes, data: self.data() })
+    }
+
     /// A copy that needs no block.
     ///
     /// # Errors
     ///
     /// Those of [`indexes`](Self::indexes).
     pub fn into_owned(self) -> Result<EventBuf> {
-        let indexes = self.indexes()?.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        Ok(EventBuf {
-            space: self.space().to_vec(),
-            grouping: self.grouping().to_vec(),
-            timestamp: self.timestamp,
-            indexes,
-            data: self.data().to_vec(),
-        })
+        self.as_event().map(EventBuf::from)
     }
 }
 

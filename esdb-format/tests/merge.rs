@@ -1,0 +1,74 @@
+//! Merging files: the events of all, ties in the order of the inputs.
+
+use esdb_format::{Codec, Event, Reader, Unit, VerifyLevel, Writer, WriterOptions, merge};
+
+fn file(folder: &std::path::Path, name: &str, events: &[(&str, i64, String)]) -> Reader {
+    let path = folder.join(name);
+    let mut writer = WriterOptions::new().unit(Unit::Seconds).create(&path).unwrap();
+    for (space, timestamp, data) in events {
+        writer.add(Event::new(space, *timestamp, data).index("source", name)).unwrap();
+    }
+    writer.finish().unwrap();
+    Reader::open(path).unwrap()
+}
+
+fn seconds() -> WriterOptions {
+    WriterOptions::new().unit(Unit::Seconds)
+}
+
+#[test]
+fn merge_keeps_ties_in_input_order_and_equals_one_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let all: Vec<Vec<(&str, i64, String)>> = (0..5)
+        .map(|input| {
+            (0..200).map(|i| (["b", "a", "c"][i % 3], (i % 10) as i64, format!("{input}:{i}"))).collect()
+        })
+        .collect();
+    let inputs: Vec<Reader> =
+        all.iter().enumerate().map(|(i, events)| file(folder.path(), &format!("in{i}.esdb"), events)).collect();
+    let merged = folder.path().join("merged.esdb");
+    let summary = merge(&inputs, seconds().create(&merged).unwrap()).unwrap();
+    assert_eq!(summary.events, 1000);
+
+    let direct = folder.path().join("direct.esdb");
+    let mut writer = seconds().create(&direct).unwrap();
+    for (i, events) in all.iter().enumerate() {
+        let name = format!("in{i}.esdb");
+        for (space, timestamp, data) in events {
+            writer.add(Event::new(space, *timestamp, data).index("source", &name)).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    assert_eq!(std::fs::read(merged).unwrap(), std::fs::read(&direct).unwrap());
+    assert!(Reader::open(direct).unwrap().verify(VerifyLevel::Deep).is_ok());
+}
+
+#[test]
+fn many_and_empty_inputs_merge_in_several_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs: Vec<Reader> = (0..150)
+        .map(|i| {
+            let events: Vec<_> = (0..i % 4).map(|n| ("s", 5, format!("{i}:{n}"))).collect();
+            file(folder.path(), &format!("in{i}.esdb"), &events)
+        })
+        .collect();
+    let merged = folder.path().join("merged.esdb");
+    merge(&inputs, seconds().codec(Codec::Lz4).create(&merged).unwrap()).unwrap();
+    let data: Vec<String> = Reader::open(merged)
+        .unwrap()
+        .scan()
+        .map(|event| String::from_utf8(event.unwrap().data().to_vec()).unwrap())
+        .collect();
+    let expected: Vec<String> = (0..150).flat_map(|i| (0..i % 4).map(move |n| format!("{i}:{n}"))).collect();
+    assert_eq!(data, expected);
+}
+
+#[test]
+fn other_units_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = file(folder.path(), "in.esdb", &[("s", 1, "x".into())]);
+    let output = folder.path().join("out.esdb");
+    let error = merge(&[input], Writer::create(&output).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "an input is in s, the output in ms");
+    assert!(!output.exists());
+}
