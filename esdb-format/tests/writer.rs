@@ -1,0 +1,208 @@
+//! The writer's promises: one file for the same events, bounded memory by spilling, nothing under the name until it is whole.
+
+use esdb_format::{Codec, Error, Event, EventBuf, Reader, Unit, VerifyLevel, Writer, WriterOptions, limits};
+
+/// Events of few and many groupings, with index values that repeat and some that do not; times are distinct.
+fn events(count: u64) -> Vec<EventBuf> {
+    (0..count)
+        .map(|i| {
+            let noise = i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
+            let space = if noise.is_multiple_of(3) { "giant".into() } else { format!("small-{}", noise % 9_000) };
+            EventBuf {
+                space: space.into_bytes(),
+                grouping: format!("g{}", noise % 50).into_bytes(),
+                timestamp: i as i64 * 7,
+                indexes: vec![
+                    (b"id".to_vec(), format!("{:x}", noise % 30_000).into_bytes()),
+                    (b"type".to_vec(), format!("t{}", noise % 12).into_bytes()),
+                ],
+                data: format!("{{\"event\":{i},\"noise\":{noise},\"text\":\"a few words that compress\"}}").into_bytes(),
+            }
+        })
+        .collect()
+}
+
+fn write<'a>(events: impl Iterator<Item = &'a EventBuf>, options: WriterOptions) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let mut writer = options.create(&path).unwrap();
+    for event in events {
+        writer.add(event.as_event()).unwrap();
+    }
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn order_threads_and_memory_change_no_byte() {
+    let events = events(250_000);
+    let mut sorted = events.clone();
+    sorted.sort_by(EventBuf::cmp_file_order);
+    let mut shuffled: Vec<_> = events.iter().collect();
+    shuffled.sort_by_key(|event| event.timestamp.wrapping_mul(0x2545_F491_4F6C_DD1D));
+
+    let whole = write(sorted.iter(), WriterOptions::new().threads(2));
+    let file = Reader::from_bytes(whole.clone()).unwrap();
+    let found = file.verify(VerifyLevel::Deep);
+    assert!(found.is_ok(), "{:?}", found.problems);
+    let small = || WriterOptions::new().memory(8 << 20);
+    for (what, bytes) in [
+        ("in order of time", write(events.iter(), WriterOptions::new())),
+        ("sorted, little memory, one thread", write(sorted.iter(), small().threads(1))),
+        ("shuffled, little memory", write(shuffled.iter().copied(), small())),
+        ("shuffled", write(shuffled.iter().copied(), WriterOptions::new().threads(1))),
+    ] {
+        assert!(bytes == whole, "{what}");
+    }
+    // Sorted at first, so that blocks were written before the first late event.
+    let (late, early): (Vec<_>, Vec<_>) = sorted.iter().partition(|event| event.timestamp % 11 == 0);
+    assert!(write(early.into_iter().chain(late), small()) == whole, "late events");
+}
+
+#[test]
+fn ties_keep_the_order_of_arrival_through_every_path() {
+    let event = |i: u32| EventBuf {
+        space: vec![b'a' + (i % 2) as u8],
+        timestamp: 5,
+        data: i.to_string().into_bytes(),
+        ..EventBuf::default()
+    };
+    let events: Vec<EventBuf> = (0..120_000).map(event).collect();
+    let bytes = write(events.iter(), WriterOptions::new().memory(8 << 20).codec(Codec::Lz4));
+    let file = Reader::from_bytes(bytes).unwrap();
+    for (space, rest) in [("a", 0), ("b", 1)] {
+        let mut expected = (0..120_000).filter(|i| i % 2 == rest);
+        let mut cursor = file.space(space).unwrap().cursor();
+        while let Some(event) = cursor.next().unwrap() {
+            assert_eq!(event.data(), expected.next().unwrap().to_string().as_bytes());
+        }
+        assert_eq!(expected.next(), None);
+    }
+}
+
+#[test]
+fn a_dropped_writer_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let mut writer = Writer::create(&path).unwrap();
+    writer.add(Event::new("s", 1, "x")).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(!path.exists());
+    drop(writer);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_existing_file_is_replaced_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    std::fs::write(&path, "old").unwrap();
+    let error = Writer::create(&path).err().unwrap();
+    assert!(error.to_string().ends_with("file.esdb exists already"), "{error}");
+    let mut writer = WriterOptions::new().replace(true).create(&path).unwrap();
+    writer.add(Event::new("s", 1, "x")).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    writer.finish().unwrap();
+    assert_eq!(Reader::open(&path).unwrap().events(), 1);
+
+    // One that appears in the meantime is not replaced either.
+    let late = folder.path().join("late.esdb");
+    let writer = Writer::create(&late).unwrap();
+    std::fs::write(&late, "somebody else's").unwrap();
+    assert!(writer.finish().is_err());
+    assert_eq!(std::fs::read(&late).unwrap(), b"somebody else's");
+}
+
+#[test]
+fn limits_hold_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let mut writer = WriterOptions::new().max_event(1000).create(&path).unwrap();
+    let key = vec![b'k'; limits::KEY];
+    let long = vec![b'k'; limits::KEY + 1];
+    writer.add(Event::new(&key, 1, &[0; 1000]).grouping(&key).index(&key, &key)).unwrap();
+    for (event, words) in [
+        (Event::new(&long, 1, ""), "space of 65536 bytes"),
+        (Event::new("s", 1, "").grouping(&long), "grouping of 65536 bytes"),
+        (Event::new("s", 1, "").index(&long, ""), "index name of 65536 bytes"),
+        (Event::new("s", 1, "").index("", &long), "index value of 65536 bytes"),
+        (Event::new("s", 1, &[0; 1001]), "data of 1001 bytes, at most 1000"),
+    ] {
+        match writer.add(event) {
+            Err(Error::Invalid(reason)) => assert!(reason.starts_with(words), "{reason}"),
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    let values: Vec<Vec<u8>> = (0..=limits::PAIRS as u32).map(|i| i.to_le_bytes().to_vec()).collect();
+    let mut event = Event::new("s", 2, "");
+    event.indexes = values[1..].iter().map(|value| (&b"n"[..], value.as_slice())).collect();
+    writer.add(event.clone()).unwrap();
+    event.indexes.push((b"n", &values[0]));
+    assert!(writer.add(event).is_err());
+    // A refused event leaves the writer as it was.
+    let summary = writer.finish().unwrap();
+    assert_eq!(summary.events, 2);
+    let file = Reader::open(&path).unwrap();
+    assert!(file.verify(VerifyLevel::Deep).is_ok());
+    assert_eq!(file.space(&key).unwrap().grouping(&key).index(&key, &key).count(), 1);
+    assert_eq!(file.index_values("n").unwrap().count(), limits::PAIRS);
+}
+
+#[test]
+fn extreme_events_round_trip() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let big = vec![b'x'; 5 << 20];
+    let times = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
+    for codec in [Codec::None, Codec::Snappy, Codec::Lz4, Codec::default()] {
+        let mut writer = WriterOptions::new().unit(Unit::Nanoseconds).codec(codec).replace(true).create(&path).unwrap();
+        for (i, &time) in times.iter().rev().enumerate() {
+            writer.add(Event::new("", time, "").grouping(&[i as u8 % 2]).index("", "")).unwrap();
+            writer.add(Event::new("big", time, &big)).unwrap();
+        }
+        let summary = writer.finish().unwrap();
+        assert_eq!(summary.time_range, Some((i64::MIN, i64::MAX)));
+        let file = Reader::open(&path).unwrap();
+        let found = file.verify(VerifyLevel::Deep);
+        assert!(found.is_ok(), "{:?}", found.problems);
+        for space in ["", "big"] {
+            let given: Vec<i64> = file.space(space).unwrap().map(|event| event.unwrap().timestamp()).collect();
+            assert_eq!(given, times);
+            for (from, to) in [(i64::MIN, i64::MIN), (i64::MAX, i64::MAX), (-1, 1), (2, i64::MAX - 2)] {
+                let given: Vec<i64> =
+                    file.space(space).unwrap().range(from..=to).map(|event| event.unwrap().timestamp()).collect();
+                let expected: Vec<i64> = times.into_iter().filter(|time| (from..=to).contains(time)).collect();
+                assert_eq!(given, expected, "{space:?} from {from} to {to}");
+            }
+        }
+        assert!(file.space("big").unwrap().all(|event| event.unwrap().data() == big));
+    }
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let path = std::env::temp_dir().join("never created.esdb");
+    for options in [
+        WriterOptions::new().frame_size(255),
+        WriterOptions::new().frame_size((1 << 20) + 1),
+        WriterOptions::new().memory(1 << 20),
+        WriterOptions::new().threads(0),
+        WriterOptions::new().max_event(1 << 30),
+        WriterOptions::new().codec(Codec::Zstd { level: 23 }),
+        WriterOptions::new().metadata("key", vec![0; limits::METADATA]),
+    ] {
+        assert!(matches!(options.create(&path), Err(Error::Invalid(_))));
+    }
+    assert!(!path.exists());
+}
+
+#[test]
+fn metadata_comes_back_in_key_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let options = WriterOptions::new().metadata("z", "1").metadata("a", "2").metadata("z", "3").metadata("", vec![0xFF]);
+    options.create(&path).unwrap().finish().unwrap();
+    let file = Reader::open(&path).unwrap();
+    let metadata: Vec<_> = file.metadata().collect();
+    assert_eq!(metadata, [(&b""[..], &[0xFF][..]), (b"a", b"2"), (b"z", b"3")]);
+}
