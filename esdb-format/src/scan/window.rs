@@ -12,8 +12,11 @@ use super::ordinals::Ordinals;
 use super::rows::block_entry;
 use super::{StoredEvent, Times};
 
-/// The first window of each end; each further one is four times as large.
-const FIRST_WINDOW: usize = 64;
+/// The first window of each end: whoever wants the newest event waits for one frame only.
+const FIRST_WINDOW: usize = 1;
+
+/// How much larger each further window is.
+const GROWTH: usize = 8;
 
 /// The largest window.
 const LARGEST_WINDOW: usize = 1 << 20;
@@ -82,7 +85,7 @@ impl WindowScan {
     fn fill(&mut self, back: bool) -> Result<bool> {
         let end = if back { &mut self.back } else { &mut self.front };
         let window = end.window;
-        end.window = (window * 4).min(LARGEST_WINDOW);
+        end.window = (window * GROWTH).min(LARGEST_WINDOW);
         let mut taken = Vec::with_capacity(window);
         while taken.len() < window {
             let number = match end.put_back.pop_front() {
