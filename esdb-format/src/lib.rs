@@ -43,6 +43,8 @@ mod unit;
 mod verify;
 mod writer;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod limits;
 
 pub use compression::Codec;

@@ -43,7 +43,10 @@ impl Ordinals {
             if time_number - key < count {
                 let frame = TimeFrame::decode(self.cursor.value())?;
                 if let Some(wrong) = frame.ordinals.iter().find(|&&ordinal| ordinal >= self.events) {
-                    return Err(self.cursor.value().corrupt("T6", format!("ordinal {wrong} of {} events", self.events)));
+                    return Err(self
+                        .cursor
+                        .value()
+                        .corrupt("T6", format!("ordinal {wrong} of {} events", self.events)));
                 }
                 self.known = key..key + count;
                 self.frame = Some(frame);
@@ -58,6 +61,7 @@ impl Ordinals {
     }
 
     fn key(&self) -> Result<u64> {
-        from_key64(self.cursor.key()).ok_or_else(|| self.cursor.value().corrupt("T6", "key is not of 8 bytes"))
+        from_key64(self.cursor.key())
+            .ok_or_else(|| self.cursor.value().corrupt("T6", "key is not of 8 bytes"))
     }
 }
