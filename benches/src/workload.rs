@@ -206,7 +206,7 @@ impl Workload {
 fn address(n: u64) -> String {
     let name = NAMES[(n % 40) as usize];
     let surname = SURNAMES[(n / 40 % 20) as usize];
-    let domain = if n / 800 % 2 == 0 { "test.com" } else { "example.com" };
+    let domain = if (n / 800).is_multiple_of(2) { "test.com" } else { "example.com" };
     format!("{name}{surname}@{domain}")
 }
 
