@@ -71,7 +71,17 @@ fn good_vectors() -> Vec<Good> {
             "Equal timestamps keep the order of arrival, given unsorted and with a pair repeated.",
             &["W1"],
             seconds().codec(Codec::None),
-            (0..12).map(|i| event(["b", "a"][i % 2], "", 5 - (i / 8) as i64, &[("n", "v"), ("n", "v")], &i.to_string())).collect(),
+            (0..12)
+                .map(|i| {
+                    event(
+                        ["b", "a"][i % 2],
+                        "",
+                        5 - (i / 8) as i64,
+                        &[("n", "v"), ("n", "v")],
+                        &i.to_string(),
+                    )
+                })
+                .collect(),
         ),
         good(
             "times",
@@ -109,7 +119,17 @@ fn good_vectors() -> Vec<Good> {
             "More events than a block holds, so that a space goes on in the next one.",
             &["B3", "B6", "T1"],
             seconds().codec(Codec::Lz4),
-            (0..4_500).map(|i| event(["a", "b"][usize::from(i > 4_000)], "", i / 3, &[("odd", ["no", "yes"][i as usize % 2])], "")).collect(),
+            (0..4_500)
+                .map(|i| {
+                    event(
+                        ["a", "b"][usize::from(i > 4_000)],
+                        "",
+                        i / 3,
+                        &[("odd", ["no", "yes"][i as usize % 2])],
+                        "",
+                    )
+                })
+                .collect(),
         ),
         good(
             "dictionary",
@@ -151,7 +171,11 @@ fn good_vectors() -> Vec<Good> {
             "metadata",
             "User metadata, keys ascending, one of them empty.",
             &["X1", "X2", "X3"],
-            seconds().codec(Codec::None).metadata("", "empty key").metadata("b", "2").metadata("a", vec![0xFF, 0]),
+            seconds()
+                .codec(Codec::None)
+                .metadata("", "empty key")
+                .metadata("b", "2")
+                .metadata("a", vec![0xFF, 0]),
             vec![event("s", "g", 1, &[], "text")],
         ),
     ];
@@ -163,7 +187,13 @@ fn good_vectors() -> Vec<Good> {
     let mut text = binary.clone();
     text.timestamp = 2;
     text.data = b"not JSON: \"\x01\n\xC3\xA9".to_vec();
-    all.push(good("binary", "Keys and data that are not UTF-8.", &["C1", "W2"], seconds().codec(Codec::None), vec![text, binary]));
+    all.push(good(
+        "binary",
+        "Keys and data that are not UTF-8.",
+        &["C1", "W2"],
+        seconds().codec(Codec::None),
+        vec![text, binary],
+    ));
     for codec in [Codec::None, Codec::Snappy, Codec::Lz4, Codec::Zstd { level: 3 }] {
         let name = match codec {
             Codec::None => "codec-none",
@@ -171,7 +201,13 @@ fn good_vectors() -> Vec<Good> {
             Codec::Lz4 => "codec-lz4",
             Codec::Zstd { .. } => "codec-zstd",
         };
-        all.push(good(name, "The same events under each codec: one content digest.", &["Z1", "G1"], seconds().codec(codec), shop(150)));
+        all.push(good(
+            name,
+            "The same events under each codec: one content digest.",
+            &["Z1", "G1"],
+            seconds().codec(codec),
+            shop(150),
+        ));
     }
     all
 }
@@ -237,7 +273,12 @@ fn good_vectors_verify_and_print_what_is_recorded() {
         assert!(verify.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&verify.stderr));
         let scan = esdb(&["scan"], &path);
         assert!(scan.status.success(), "{}", path.display());
-        assert_eq!(blake3::hash(&scan.stdout).to_hex().as_str(), recorded["lines_blake3"], "{}", path.display());
+        assert_eq!(
+            blake3::hash(&scan.stdout).to_hex().as_str(),
+            recorded["lines_blake3"],
+            "{}",
+            path.display()
+        );
         let lines = scan.stdout.iter().filter(|&&byte| byte == b'\n').count();
         assert_eq!(lines as u64, recorded["events"].as_u64().unwrap(), "{}", path.display());
     }

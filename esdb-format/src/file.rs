@@ -87,7 +87,7 @@ impl OpenFile {
         };
         let facts = file.footer.facts;
         let bytes = file.read(facts.offset, facts.len, Section::Facts, "X3")?;
-        file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "F2")?;
+        file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "X3")?;
         file.facts = Facts::decode(&bytes, facts.offset)?;
         if file.footer.layout.dictionary_len == 0 {
             file.codecs.set_dictionary(None);

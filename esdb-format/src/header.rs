@@ -40,8 +40,11 @@ impl Layout {
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self> {
         let version = decoder.u16("H1")?;
-        if version != VERSION {
+        if version > VERSION {
             return Err(Error::NewerVersion { found: version, supported: VERSION });
+        }
+        if version != VERSION {
+            return Err(decoder.corrupt("H1", format!("version is {version}")));
         }
         let unit = decoder.u8("H2")?;
         let unit = Unit::from_code(unit).ok_or_else(|| decoder.corrupt("H2", format!("unit is {unit}")))?;

@@ -11,12 +11,15 @@ const DAY: i64 = 86_400_000;
 fn sample() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.esdb");
-    let mut writer = WriterOptions::new().codec(Codec::Lz4).block_events_for_tests(300).create(&path).unwrap();
+    let mut writer =
+        WriterOptions::new().codec(Codec::Lz4).block_events_for_tests(300).create(&path).unwrap();
     for i in 0..5_000_i64 {
-        let (space, grouping, data) = (format!("s{}", i % 7), format!("g{}", i % 5 % 3), "some words ".repeat(9));
+        let (space, grouping, data) =
+            (format!("s{}", i % 7), format!("g{}", i % 5 % 3), "some words ".repeat(9));
         let kind = ["view", "click", "buy"][(i % 3) as usize];
         let event = Event::new(&space, i * DAY / 100, &data).grouping(&grouping).index("type", kind);
-        let event = if i % 10 == 0 { event.index("campaign", ["a", "b"][(i / 10 % 2) as usize]) } else { event };
+        let event =
+            if i % 10 == 0 { event.index("campaign", ["a", "b"][(i / 10 % 2) as usize]) } else { event };
         writer.add(event).unwrap();
     }
     writer.finish().unwrap();
@@ -28,7 +31,8 @@ fn with_noise_for_payloads(mut bytes: Vec<u8>) -> Vec<u8> {
     let number = |bytes: &[u8], at: usize, len: usize| {
         bytes[at..at + len].iter().rev().fold(0_usize, |number, &byte| number << 8 | usize::from(byte))
     };
-    let heads: Vec<usize> = (0..bytes.len() - 8).filter(|&at| &bytes[at..at + 8] == b"\x89ESDBB\r\n").collect();
+    let heads: Vec<usize> =
+        (0..bytes.len() - 8).filter(|&at| &bytes[at..at + 8] == b"\x89ESDBB\r\n").collect();
     assert!(heads.len() > 10);
     for head in heads {
         let start = head + 56 + number(&bytes, head + 28, 4);
@@ -46,7 +50,9 @@ type Counted = (u64, u64, u64, BTreeMap<CountKey, u64>, BTreeMap<CountKey, u64>,
 fn count_everything(file: &Reader) -> Result<Counted> {
     let day = |time: i64| (time.div_euclid(DAY) * DAY, time.div_euclid(DAY) * DAY + DAY - 1);
     let everything = || file.scan();
-    let narrowed = || -> Result<Scan> { Ok(file.space("s3")?.index("type", "buy").index("campaign", "a").range(DAY..40 * DAY)) };
+    let narrowed = || -> Result<Scan> {
+        Ok(file.space("s3")?.index("type", "buy").index("campaign", "a").range(DAY..40 * DAY))
+    };
     let mut listed = Vec::new();
     for space in file.spaces() {
         let space = space?;

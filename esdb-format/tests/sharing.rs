@@ -3,15 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 use std::io::ErrorKind::UnexpectedEof;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use esdb_format::{Event, EventBuf, Reader, ReaderOptions, Scan, Source, WriterOptions};
 
 fn write(path: &std::path::Path, groupings: i64) {
     let mut writer = WriterOptions::new().block_events_for_tests(500).create(path).unwrap();
     for i in 0..20_000_i64 {
-        let (space, grouping, data) = (format!("s{}", i % 9), format!("g{}", i * 7 % groupings), format!("event {i}"));
+        let (space, grouping, data) =
+            (format!("s{}", i % 9), format!("g{}", i * 7 % groupings), format!("event {i}"));
         let kind = format!("t{}", i % 11);
         writer.add(Event::new(&space, i / 3, &data).grouping(&grouping).index("type", &kind)).unwrap();
     }
@@ -63,7 +64,9 @@ fn a_map_plain_reads_and_memory_give_the_same_answers() {
         Reader::from_bytes(std::fs::read(&path).unwrap()).unwrap(),
         ReaderOptions::new().checks(false).open(&path).unwrap(),
     ];
-    let answers = |file: &Reader| (all(file.space("s4").unwrap()), all(file.scan().index("type", "t7").range(100..900)));
+    let answers = |file: &Reader| {
+        (all(file.space("s4").unwrap()), all(file.scan().index("type", "t7").range(100..900)))
+    };
     for file in &files[1..] {
         assert_eq!(answers(file), answers(&files[0]));
     }
@@ -112,5 +115,10 @@ fn a_space_over_a_thousand_groupings_decompresses_each_frame_about_once() {
     assert_eq!(spaces, 20_000);
     // Small first windows for each space, and frames that two spaces share.
     let most = file.statistics().frames * 2 + 9 * 100;
-    assert!(file.frames_decompressed() <= most, "{} frames for {}", file.frames_decompressed(), file.statistics().frames);
+    assert!(
+        file.frames_decompressed() <= most,
+        "{} frames for {}",
+        file.frames_decompressed(),
+        file.statistics().frames
+    );
 }

@@ -192,7 +192,7 @@ impl Block {
         })?;
         decoder.finish("B4")?;
         if firsts.iter().copied().min() != Some(0) || step == 0 {
-            return Err(decoder.corrupt("B4", "smallest timestamp is not the first one of any grouping"));
+            return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
         let mut times = Vec::with_capacity(self.rows());
         let mut deltas = deltas.iter();

@@ -173,7 +173,7 @@ impl Entries {
                 }
                 Self::Listed { rows: listed, places }
             }
-            form => return Err(here.corrupt("B4", format!("form of an index column is {form}"))),
+            form => return Err(here.corrupt("B8", format!("form of an index column is {form}"))),
         };
         decoder.finish("B4")?;
         Ok(entries)

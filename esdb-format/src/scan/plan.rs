@@ -33,17 +33,19 @@ impl Plan {
         let indexed = !selection.indexes.is_empty();
         let everything = 0..file.footer.events;
         let rows = |ordinals, filter| Self::Rows(Box::new(RowScan::new(file, ordinals, filter)));
-        let windows =
-            |numbers, times, within| Self::Windows(Box::new(WindowScan::new(file, numbers, times, within)));
+        let windows = |numbers, ordinals, times, within| {
+            Self::Windows(Box::new(WindowScan::new(file, numbers, ordinals, times, within)))
+        };
         let Some(space) = &selection.space else {
             return Ok(if indexed {
                 let numbers = Numbers::of_indexes(file, &selection.indexes, everything.clone())?;
-                windows(numbers, times, everything)
+                windows(numbers, Ordinals::new(file), times, everything)
             } else {
                 rows(everything, RowFilter { times, indexes: Vec::new() })
             });
         };
         let Some(entry) = space_entry(file, space)? else { return Ok(Self::Nothing) };
+        let ordinals = Ordinals::of_space(file, &entry);
         if let Some(grouping) = &selection.grouping {
             let Some(all) = grouping_ordinals(file, &entry, grouping)? else { return Ok(Self::Nothing) };
             if !indexed {
@@ -56,17 +58,17 @@ impl Plan {
                 let filter = RowFilter { times: Times::default(), indexes: selection.indexes.clone() };
                 rows(ordinals_in(file, &all, times)?, filter)
             } else {
-                windows(numbers, Times::default(), all)
+                windows(numbers, ordinals, Times::default(), all)
             });
         }
         let range = time_numbers_in(file, &entry, times)?;
         Ok(if indexed {
             let numbers = Numbers::of_indexes(file, &selection.indexes, range)?;
-            windows(numbers, Times::default(), entry.ordinals())
+            windows(numbers, ordinals, Times::default(), entry.ordinals())
         } else if entry.groupings == 1 {
             rows(range, RowFilter::default())
         } else {
-            windows(Numbers::Range(range), Times::default(), entry.ordinals())
+            windows(Numbers::Range(range), ordinals, Times::default(), entry.ordinals())
         })
     }
 

@@ -42,9 +42,15 @@ struct End {
 }
 
 impl WindowScan {
-    pub(crate) fn new(file: &Arc<OpenFile>, numbers: Numbers, times: Times, within: Range<u64>) -> Self {
+    /// `ordinals` translates the numbers; only events with ordinals `within` and timestamps in `times` are given.
+    pub(crate) fn new(
+        file: &Arc<OpenFile>,
+        numbers: Numbers,
+        ordinals: Ordinals,
+        times: Times,
+        within: Range<u64>,
+    ) -> Self {
         let end = || End { events: VecDeque::new(), put_back: VecDeque::new(), window: FIRST_WINDOW };
-        let ordinals = Ordinals::new(file);
         Self { file: Arc::clone(file), numbers, ordinals, times, within, front: end(), back: end() }
     }
 
