@@ -16,7 +16,7 @@ impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() || changes_direction(character) {
+                if is_unsafe(character) {
                     write!(f, "{}", character.escape_default())?;
                 } else {
                     f.write_char(character)?;
@@ -28,6 +28,11 @@ impl Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a terminal could take the character for a command, or a reader the text for another one.
+pub(crate) fn is_unsafe(character: char) -> bool {
+    character.is_control() || changes_direction(character)
 }
 
 fn changes_direction(character: char) -> bool {
@@ -42,6 +47,36 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
         _ => (bytes, ""),
     };
     format!("\"{}{ellipsis}\"", escape(shown))
+}
+
+/// A size as people read it: `812 B`, `1.3 KiB`, `4.0 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // The exponent is between 1 and 6: the last unit also serves what lies beyond it.
+    let exponent = (bytes.ilog2() / 10).min(5);
+    let unit = UNITS.get(exponent as usize - 1).unwrap_or(&"");
+    format!("{:.1} {unit}", bytes as f64 / (1_u64 << (10 * exponent)) as f64)
+}
+
+/// A count with its noun: `1 event`, `14 events`, `1,204 events`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// A count with commas between thousands.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Drops a character that was cut in its middle from the end of `bytes`.
@@ -69,6 +104,18 @@ mod tests {
         for (bytes, shown) in cases {
             assert_eq!(escape(bytes).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn numbers_are_made_for_reading() {
+        for (bytes, shown) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 32, "4.0 GiB")] {
+            assert_eq!(size(bytes), shown);
+        }
+        assert_eq!(size(u64::MAX), "16384.0 PiB");
+        for (count, shown) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(count), shown);
+        }
+        assert_eq!((counted(1, "day", "days"), counted(2, "day", "days")), ("1 day".into(), "2 days".into()));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::error::{Error, Result, Section};
 use crate::limits;
 use crate::unit::Unit;
 
-/// The newest version this library reads, and the one it writes.
-pub(crate) const VERSION: u16 = 1;
+/// The version of the format that this library writes, and the newest that it reads.
+pub const VERSION: u16 = 1;
 
 /// Required flags that this library knows.
 const KNOWN_FLAGS: u32 = 0;

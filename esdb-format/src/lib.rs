@@ -139,6 +139,7 @@ pub use digest::Digest;
 pub use error::{Error, ErrorKind, Problem, Result, Section};
 pub use event::{Event, EventBuf};
 pub use facts::Statistics;
+pub use header::VERSION;
 pub use listing::{Groupings, IndexNames, IndexValues, Listed, ListedName, ListedSpace, Spaces};
 pub use merge::merge;
 pub use reader::{Reader, ReaderOptions};

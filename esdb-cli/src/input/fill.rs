@@ -1,13 +1,15 @@
 //! Filling an event again and again without giving up its memory, and the limits of its parts.
 
+use esdb_format::limits;
+
 use super::errors::{Problem, Reason};
 use crate::text::quote;
 
 /// The most bytes of a space, a grouping, an index name or an index value.
-pub(crate) const MAX_KEY: usize = 65_535;
+pub(crate) const MAX_KEY: usize = limits::KEY;
 
-/// The most bytes `--max-event` can allow, and the format's own limit.
-pub(crate) const MAX_DATA: usize = (1 << 30) - 1;
+/// The most bytes `--max-event` can allow.
+pub(crate) const MAX_DATA: usize = limits::DATA;
 
 /// Refuses a space, grouping, name or value that is too long. `what` names it.
 pub(crate) fn check_key(key: &[u8], what: &str, offset: usize) -> Result<(), Problem> {
@@ -25,6 +27,22 @@ pub(crate) fn check_data(data: &[u8], max: usize, offset: usize) -> Result<(), P
     }
     let message = format!("the event's data has {} bytes, the limit is {max} (--max-event)", data.len());
     Err(Problem::new(Reason::ValueTooLarge, offset, message))
+}
+
+/// Refuses more index pairs, or longer ones, than an event may have.
+pub(crate) fn check_pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Problem> {
+    let refuse = |message| Err(Problem::new(Reason::ValueTooLarge, 0, message));
+    if pairs.len() > limits::PAIRS {
+        return refuse(format!("the event has {} index pairs, the limit is {}", pairs.len(), limits::PAIRS));
+    }
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > limits::PAIR_BYTES {
+        return refuse(format!(
+            "the event's index pairs have {bytes} bytes, the limit is {}",
+            limits::PAIR_BYTES
+        ));
+    }
+    Ok(())
 }
 
 /// Refills an event's list of index pairs, pair by pair.
@@ -60,6 +78,15 @@ impl<'e> Pairs<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_pairs_than_an_event_may_have_are_refused() {
+        let pair = |bytes: usize| (vec![b'n'; bytes], Vec::new());
+        assert!(check_pairs(&vec![pair(1); limits::PAIRS]).is_ok());
+        assert!(check_pairs(&vec![pair(1); limits::PAIRS + 1]).is_err());
+        assert!(check_pairs(&vec![pair(1 << 15); limits::PAIR_BYTES >> 15]).is_ok());
+        assert!(check_pairs(&vec![pair(1 << 15); (limits::PAIR_BYTES >> 15) + 1]).is_err());
+    }
 
     #[test]
     fn limits_hold_on_both_sides() {

@@ -30,6 +30,7 @@ use esdb_format::{EventBuf, Unit};
 
 use self::csv::Rows;
 use self::errors::{Fatal, Fault, Malformed, Problem, Reason, RecordError};
+use self::fill::check_pairs;
 use self::foreign::Foreign;
 use self::lines::{CopyError, LineError, Lines};
 use self::mapping::Mapping;
@@ -114,6 +115,12 @@ impl Source {
             Format::Csv(Some(rows)) => rows.read(lines, event),
             Format::Csv(None) => Ok(false),
         };
+        let result = result.and_then(|found| {
+            if found {
+                check_pairs(&event.indexes)?;
+            }
+            Ok(found)
+        });
         result.map_err(|error| self.fault(error))
     }
 

@@ -22,15 +22,13 @@ pub(crate) type Stream = Box<dyn Read + Send>;
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     read: Arc<AtomicU64>,
-    /// The bytes of the file, packed if it is; unknown for a pipe.
-    pub(crate) total: Option<u64>,
 }
 
 impl Progress {
     /// Of an input that does not come from [`open`].
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self { read: Arc::default(), total: None }
+        Self { read: Arc::default() }
     }
 
     /// Bytes read so far, before unpacking.
@@ -53,6 +51,12 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// The bytes of the file at `path`, packed if it is; unknown for standard input and pipes.
+pub(crate) fn len_of(path: &Path) -> Option<u64> {
+    let file = path.metadata().ok().filter(|found| found.is_file() && !is_stdin(path));
+    file.map(|file| file.len())
+}
+
 /// Opens `path` and unpacks gzip and zstd, told by content. Drops a byte order mark.
 ///
 /// # Errors
@@ -61,19 +65,19 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 pub(crate) fn open(path: &Path) -> Result<(Stream, Progress), Fatal> {
     let name = name_of(path);
     let failed = |error: io::Error| Fatal(format!("{name}: {error}"));
-    let (input, total): (Stream, _) = if is_stdin(path) {
-        (Box::new(io::stdin()), None)
+    let input: Stream = if is_stdin(path) {
+        Box::new(io::stdin())
     } else {
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
             return Err(Fatal(format!("{name}: is a directory")));
         }
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
+        Box::new(file)
     };
     let read = Arc::new(AtomicU64::new(0));
     let counted = Counted { input, read: Arc::clone(&read) };
-    Ok((unpack(counted, &name)?, Progress { read, total }))
+    Ok((unpack(counted, &name)?, Progress { read }))
 }
 
 /// Unpacks gzip and zstd and makes sure that what comes out is text.
@@ -276,7 +280,8 @@ mod tests {
         let packed = gzip(&TEXT.repeat(1000));
         std::fs::write(&path, &packed).expect("write");
         let (mut stream, progress) = open(&path).expect("open");
-        assert_eq!(progress.total, Some(packed.len() as u64));
+        assert_eq!(len_of(&path), Some(packed.len() as u64));
+        assert_eq!(len_of(Path::new("-")), None);
         io::copy(&mut stream, &mut io::sink()).expect("read");
         assert_eq!(progress.read(), packed.len() as u64);
     }

@@ -1,13 +1,14 @@
 //! What becomes of records that are not events: the first one ends the job, or each is told, kept and counted.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::Source;
 use super::errors::{Fatal, Fault, Malformed, Reason};
 use super::lines::CopyError;
+use crate::files::is_same_file;
 use crate::text::escape;
 
 /// How many malformed records are told one by one.
@@ -167,31 +168,6 @@ impl Write for LastByte<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// Whether two paths lead to one regular file, by name or as two names of it.
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    if let (Ok(found), Ok(other_found)) = (one.metadata(), other.metadata()) {
-        let same_path = one.canonicalize().ok() == other.canonicalize().ok();
-        return found.is_file() && (same_path || is_same_inode(&found, &other_found));
-    }
-    // A file that is yet to be made: the folder exists, the name does not.
-    let place = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
-    };
-    matches!((place(one), place(other)), (Some(one), Some(other)) if one == other)
-}
-
-#[cfg(unix)]
-fn is_same_inode(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same_inode(_: &Metadata, _: &Metadata) -> bool {
-    false
 }
 
 #[cfg(test)]

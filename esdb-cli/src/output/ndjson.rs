@@ -27,19 +27,15 @@ pub(crate) fn write_line<'a>(
     write_bytes(out, "grouping", grouping);
     out.extend_from_slice(b",\"timestamp\":");
     out.extend_from_slice(itoa::Buffer::new().format(timestamp).as_bytes());
-    out.extend_from_slice(b",\"index\":{");
-    let any_binary = write_text_pairs(out, indexes.clone());
-    out.push(b'}');
-    if any_binary {
-        write_binary_pairs(out, indexes);
-    }
+    out.push(b',');
+    write_indexes(out, indexes);
     out.push(b',');
     write_data(out, data);
     out.extend_from_slice(b"}\n");
 }
 
 /// Writes `"key":"text"`, or `"key_base64":"…"` for bytes that are not UTF-8.
-fn write_bytes(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
+pub(super) fn write_bytes(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(key.as_bytes());
     match std::str::from_utf8(bytes) {
@@ -51,6 +47,19 @@ fn write_bytes(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
             out.extend_from_slice(b"_base64\":");
             write_base64(out, bytes);
         }
+    }
+}
+
+/// Writes `"index":{…}`, and behind it `"index_base64":[…]` if there are pairs that are not UTF-8.
+pub(super) fn write_indexes<'a>(
+    out: &mut Vec<u8>,
+    indexes: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+) {
+    out.extend_from_slice(b"\"index\":{");
+    let any_binary = write_text_pairs(out, indexes.clone());
+    out.push(b'}');
+    if any_binary {
+        write_binary_pairs(out, indexes);
     }
 }
 

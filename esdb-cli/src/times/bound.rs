@@ -9,8 +9,8 @@ use super::{Instant, TimeError, TimeErrorKind, rfc3339};
 
 /// A bound as it was written, read before the file and its unit are known.
 ///
-/// RFC 3339 (`2026-01-31T12:00:00Z`), a date (`2026-01-31`, its start in UTC), a bare number in the file's
-/// unit, `@SECONDS[.FRACTION]` since the epoch, or a span before now (`-7d`; also `w`, `h`, `m`, `s`).
+/// RFC 3339 (`2026-01-31T12:00:00Z`), a date or a month (`2026-01-31`, `2026-01`: its start in UTC), a bare
+/// number in the file's unit, `@SECONDS[.FRACTION]` since the epoch, or a span before now (`-7d`; also `w`, `h`, `m`, `s`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimeArg {
     text: String,
@@ -69,7 +69,7 @@ impl FromStr for TimeArg {
 }
 
 fn parse_calendar(text: &str) -> Result<Instant, &'static str> {
-    if let Ok(day) = rfc3339::parse_date(text) {
+    if let Ok(day) = rfc3339::parse_date(text).or_else(|_| rfc3339::parse_month(text)) {
         return Ok(Instant::new(rfc3339::seconds_of(day), 0));
     }
     let written = rfc3339::parse(text)?;
@@ -129,6 +129,7 @@ mod tests {
             ("2026-01-31T12:00:00Z", 1_769_860_800_000),
             ("2026-01-31T12:00:00+01:00", 1_769_857_200_000),
             ("2026-01-31", 1_769_817_600_000),
+            ("2026-01", 1_767_225_600_000),
             ("1403534919", 1_403_534_919),
             ("-45", -45),
             ("0", 0),
@@ -175,6 +176,8 @@ mod tests {
             "7d",
             "2026-01-31T12:00:00",
             "2026-13-01",
+            "2026-13",
+            "2026-1",
             "9223372036854775808",
             "-99999999999999999999s",
             "-ä",

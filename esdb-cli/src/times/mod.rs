@@ -3,8 +3,11 @@
 //! Nothing here goes through a floating-point number and nothing is rounded unless the caller says so.
 
 pub(crate) mod bound;
+pub(crate) mod bucket;
+mod calendar;
 pub(crate) mod decimal;
 pub(crate) mod parser;
+pub(crate) mod print;
 pub(crate) mod rfc3339;
 
 use std::fmt::{self, Display};

@@ -51,6 +51,11 @@ pub(crate) fn parse_date(text: &str) -> Result<DateTime, &'static str> {
     if rest.is_empty() { Ok(day.at(0, 0, 0, 0)) } else { Err("nothing may follow the date") }
 }
 
+/// Reads a month, `2026-01`, as its first day.
+pub(crate) fn parse_month(text: &str) -> Result<DateTime, &'static str> {
+    parse_date(&format!("{text}-01"))
+}
+
 /// Whole seconds from the epoch to `local` as UTC, rounded down.
 pub(crate) fn seconds_of(local: DateTime) -> i64 {
     let since = local.duration_since(EPOCH);

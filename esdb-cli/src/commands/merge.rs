@@ -1,0 +1,76 @@
+//! `esdb merge`: several files into one.
+
+use std::path::PathBuf;
+
+use esdb_format::{Reader, Unit, limits, merge};
+
+use crate::files::{ReadArgs, check_output};
+use crate::outcome::{Failure, Outcome};
+use crate::output::object::Object;
+use crate::output::stdout::Stdout;
+use crate::output::summary::Written;
+use crate::writing::WritingArgs;
+
+/// How much decoded data is kept of each file, in bytes: it is read once, from front to back.
+const CACHE: usize = 1 << 20;
+
+/// Combine files into a new one
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Example:
+  esdb merge monday.esdb tuesday.esdb -o week.esdb
+
+Events with equal space, grouping and timestamp come in the order of the files. Unit, codec, frame size and
+metadata are those of the first file, where no flag says otherwise; all files must have one unit.")]
+pub(crate) struct Args {
+    /// Files to combine
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    how: ReadArgs,
+
+    #[command(flatten)]
+    writing: WritingArgs,
+
+    /// Print the summary on standard output, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
+    let output = &args.writing.output;
+    check_output(output, args.writing.force, args.files.iter().map(PathBuf::as_path))?;
+    let reading = args.how.options().cache(CACHE);
+    let open = |path: &PathBuf| reading.open(path).map_err(Failure::of(path));
+    let files: Vec<Reader> = args.files.iter().map(open).collect::<Result<_, _>>()?;
+    let unit = check_units(&args.files, &files)?;
+
+    let options = args.writing.options(files.first())?.max_event(limits::DATA);
+    let writer = options.create(output).map_err(Failure::of(output))?;
+    let summary = merge(&files, writer).map_err(Failure::of(output))?;
+    let bytes_in = files.iter().map(Reader::file_len).sum();
+    let written = Written { output, unit, summary: &summary, bytes_in };
+    if args.json {
+        let mut out = Stdout::default();
+        let mut object = Object::begin(&mut out.bytes);
+        written.members(&mut object);
+        object.end_line();
+        out.flush()?;
+    }
+    written.say(quiet);
+    Ok(Outcome::Done)
+}
+
+/// The unit of all files.
+fn check_units(paths: &[PathBuf], files: &[Reader]) -> Result<Unit, Failure> {
+    let unit = files.first().map(Reader::unit).unwrap_or_default();
+    match paths.iter().zip(files).find(|(_, file)| file.unit() != unit) {
+        None => Ok(unit),
+        Some((path, file)) => {
+            let (found, expected) = (file.unit().name(), unit.name());
+            let reason = format!("its unit is {found}, that of the first file {expected}");
+            Err(Failure::of_file(path, &reason))
+        }
+    }
+}
