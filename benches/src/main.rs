@@ -65,7 +65,13 @@ fn generate(workload: Workload, count: u64) -> anyhow::Result<()> {
     for i in 0..count {
         let event = workload.event(i, count);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        write!(out, r#"{{"space":"{}","grouping":"{}","timestamp":{},"index":{{"#, text(&event.space), text(&event.grouping), event.timestamp)?;
+        write!(
+            out,
+            r#"{{"space":"{}","grouping":"{}","timestamp":{},"index":{{"#,
+            text(&event.space),
+            text(&event.grouping),
+            event.timestamp
+        )?;
         for (at, (name, value)) in event.indexes.iter().enumerate() {
             let comma = if at > 0 { "," } else { "" };
             write!(out, r#"{comma}"{}":"{}""#, text(name), text(value))?;

@@ -30,7 +30,11 @@ pub(crate) fn run(workloads: &[Workload], scale: f64, rounds: usize, json: bool)
             measure(workload, codec, &events, folder.path(), rounds, &mut answers)?;
         }
     }
-    if json { print_json(&answers) } else { print_table(&answers) }
+    if json {
+        print_json(&answers)
+    } else {
+        print_table(&answers)
+    }
     Ok(())
 }
 
@@ -48,7 +52,8 @@ fn measure(
     };
     for threads in [1, 2] {
         let mut build = || -> anyhow::Result<u64> {
-            let options = WriterOptions::new().unit(workload.unit()).codec(codec).threads(threads).replace(true);
+            let options =
+                WriterOptions::new().unit(workload.unit()).codec(codec).threads(threads).replace(true);
             // Everything in memory: what is measured is building, not spilling.
             let mut writer = options.memory(4 << 30).create(&path)?;
             for event in events {
@@ -121,14 +126,21 @@ fn median(rounds: usize, call: &mut impl FnMut() -> anyhow::Result<u64>) -> anyh
 }
 
 fn print_table(answers: &[Answer]) {
-    println!("{:<10} {:<6} {:<30} {:>12} {:>12} {:>12}", "workload", "codec", "question", "events", "time", "per event");
+    println!(
+        "{:<10} {:<6} {:<30} {:>12} {:>12} {:>12}",
+        "workload", "codec", "question", "events", "time", "per event"
+    );
     for Answer { workload, codec, question, seconds, amount } in answers {
         let each = seconds / (*amount).max(1) as f64;
         let (time, each) = match *seconds == 0.0 {
             true => (String::new(), String::new()),
             false => (duration(*seconds), duration(each)),
         };
-        println!("{:<10} {:<6} {question:<30} {amount:>12} {time:>12} {each:>12}", workload.name(), codec.name());
+        println!(
+            "{:<10} {:<6} {question:<30} {amount:>12} {time:>12} {each:>12}",
+            workload.name(),
+            codec.name()
+        );
     }
 }
 

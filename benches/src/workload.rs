@@ -26,35 +26,133 @@ const DAY_MS: i64 = 86_400_000;
 const START: i64 = 1_767_225_600;
 
 const NAMES: [&str; 40] = [
-    "olivia", "noah", "emma", "liam", "ava", "mason", "mia", "jacob", "sophia", "ethan", "chloe", "lucas", "harper",
-    "logan", "amelia", "jackson", "ella", "aiden", "lily", "elijah", "grace", "carter", "zoe", "owen", "nora", "wyatt",
-    "hazel", "henry", "violet", "isaac", "aurora", "gavin", "stella", "adrian", "lucy", "miles", "paisley", "roman",
-    "naomi", "felix",
+    "olivia", "noah", "emma", "liam", "ava", "mason", "mia", "jacob", "sophia", "ethan", "chloe", "lucas",
+    "harper", "logan", "amelia", "jackson", "ella", "aiden", "lily", "elijah", "grace", "carter", "zoe",
+    "owen", "nora", "wyatt", "hazel", "henry", "violet", "isaac", "aurora", "gavin", "stella", "adrian",
+    "lucy", "miles", "paisley", "roman", "naomi", "felix",
 ];
 const SURNAMES: [&str; 20] = [
-    "smith", "johnson", "brown", "garcia", "miller", "davis", "wilson", "anderson", "thomas", "moore", "martin", "lee",
-    "clark", "lewis", "walker", "young", "king", "wright", "scott", "green",
+    "smith", "johnson", "brown", "garcia", "miller", "davis", "wilson", "anderson", "thomas", "moore",
+    "martin", "lee", "clark", "lewis", "walker", "young", "king", "wright", "scott", "green",
 ];
 const TOWNS: [&str; 19] = [
-    "Ashford", "Baldock", "Carlisle", "Dunmore", "Elmswell", "Fairview", "Glenwood", "Hartley", "Ilkeston", "Juniper",
-    "Kingsbridge", "Lakeside", "Milford", "Norwood", "Oakham", "Preston", "Redhill", "Stanton", "Thornbury",
+    "Ashford",
+    "Baldock",
+    "Carlisle",
+    "Dunmore",
+    "Elmswell",
+    "Fairview",
+    "Glenwood",
+    "Hartley",
+    "Ilkeston",
+    "Juniper",
+    "Kingsbridge",
+    "Lakeside",
+    "Milford",
+    "Norwood",
+    "Oakham",
+    "Preston",
+    "Redhill",
+    "Stanton",
+    "Thornbury",
 ];
 const TYPES: [&str; 12] = [
-    "page_view", "click", "search", "scroll", "add_to_cart", "purchase", "signup", "login", "share", "video_play",
-    "error", "refund",
+    "page_view",
+    "click",
+    "search",
+    "scroll",
+    "add_to_cart",
+    "purchase",
+    "signup",
+    "login",
+    "share",
+    "video_play",
+    "error",
+    "refund",
 ];
 const PAGES: [&str; 16] = [
-    "/", "/pricing", "/docs/getting-started", "/docs/api/reference", "/blog/how-we-count-events", "/products/lamp",
-    "/products/desk", "/products/chair", "/cart", "/checkout", "/account/settings", "/account/orders", "/search",
-    "/support/contact", "/about", "/careers",
+    "/",
+    "/pricing",
+    "/docs/getting-started",
+    "/docs/api/reference",
+    "/blog/how-we-count-events",
+    "/products/lamp",
+    "/products/desk",
+    "/products/chair",
+    "/cart",
+    "/checkout",
+    "/account/settings",
+    "/account/orders",
+    "/search",
+    "/support/contact",
+    "/about",
+    "/careers",
 ];
 const WORDS: [&str; 64] = [
-    "the", "order", "was", "delivered", "late", "and", "customer", "asked", "for", "a", "refund", "because", "package",
-    "arrived", "damaged", "support", "answered", "within", "an", "hour", "with", "new", "label", "please", "find",
-    "attached", "invoice", "for", "your", "records", "we", "noticed", "unusual", "activity", "on", "account", "from",
-    "unknown", "device", "if", "this", "you", "can", "ignore", "message", "otherwise", "reset", "password", "thanks",
-    "shopping", "at", "our", "store", "see", "what", "others", "bought", "this", "week", "summer", "sale", "ends",
-    "tonight", "everything",
+    "the",
+    "order",
+    "was",
+    "delivered",
+    "late",
+    "and",
+    "customer",
+    "asked",
+    "for",
+    "a",
+    "refund",
+    "because",
+    "package",
+    "arrived",
+    "damaged",
+    "support",
+    "answered",
+    "within",
+    "an",
+    "hour",
+    "with",
+    "new",
+    "label",
+    "please",
+    "find",
+    "attached",
+    "invoice",
+    "for",
+    "your",
+    "records",
+    "we",
+    "noticed",
+    "unusual",
+    "activity",
+    "on",
+    "account",
+    "from",
+    "unknown",
+    "device",
+    "if",
+    "this",
+    "you",
+    "can",
+    "ignore",
+    "message",
+    "otherwise",
+    "reset",
+    "password",
+    "thanks",
+    "shopping",
+    "at",
+    "our",
+    "store",
+    "see",
+    "what",
+    "others",
+    "bought",
+    "this",
+    "week",
+    "summer",
+    "sale",
+    "ends",
+    "tonight",
+    "everything",
 ];
 const AGENTS: [&str; 6] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
@@ -108,7 +206,7 @@ impl Workload {
 fn address(n: u64) -> String {
     let name = NAMES[(n % 40) as usize];
     let surname = SURNAMES[(n / 40 % 20) as usize];
-    let domain = if n / 800 % 2 == 0 { "test.com" } else { "example.com" };
+    let domain = if (n / 800).is_multiple_of(2) { "test.com" } else { "example.com" };
     format!("{name}{surname}@{domain}")
 }
 
@@ -162,7 +260,13 @@ fn product(i: u64, count: u64) -> EventBuf {
     data.push_str("\"}");
     let mut indexes = vec![(b"type".to_vec(), kind.into())];
     indexes.extend(campaign.map(|campaign| (b"campaign".to_vec(), campaign.into_bytes())));
-    EventBuf { space: format!("{customer:09}").into_bytes(), grouping: Vec::new(), timestamp, indexes, data: data.into_bytes() }
+    EventBuf {
+        space: format!("{customer:09}").into_bytes(),
+        grouping: Vec::new(),
+        timestamp,
+        indexes,
+        data: data.into_bytes(),
+    }
 }
 
 fn reading(i: u64) -> EventBuf {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::codec::key64;
 use crate::compression::Codec;
-use crate::dictionary::{Dictionary, SAMPLE};
 use crate::derive::Deriver;
+use crate::dictionary::{Dictionary, SAMPLE};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
 use crate::event::Event;
@@ -228,7 +228,8 @@ impl Assembler {
     /// Ends the blocks where they are, to be read again and merged with others.
     pub(crate) fn into_unfinished(mut self) -> Result<Unfinished> {
         let started = self.finish_blocks()?;
-        let start = Header::SIZE + started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len());
+        let start =
+            Header::SIZE + started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len());
         let blocks = start as u64..self.output.offset();
         let Blocks { layout, dictionary, .. } = started;
         Ok(Unfinished { output: self.output, layout, dictionary, blocks })
@@ -273,7 +274,8 @@ impl Assembler {
         statistics.grouping_bytes = grown(&output, &groupings.0);
         let blocks = write_table(self.blocks, &mut output)?;
         statistics.block_bytes = grown(&output, &blocks.0);
-        (statistics.names, statistics.values, statistics.entries) = (totals.names, totals.values, totals.entries);
+        (statistics.names, statistics.values, statistics.entries) =
+            (totals.names, totals.values, totals.entries);
 
         let mut root = |(page, entries): (Vec<u8>, u64)| -> Result<Root> {
             Ok(Root { page: tree::write(&page, &mut output)?, entries })
@@ -344,4 +346,3 @@ fn write_table(spool: Spool, output: &mut Output) -> Result<(Vec<u8>, u64)> {
     }
     tree.finish(output)
 }
-

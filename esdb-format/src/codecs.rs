@@ -62,9 +62,8 @@ impl Codecs {
             check(frame.checksum, stored, Section::Frame, frame.offset, "B11")?;
         }
         self.frames_unpacked.fetch_add(1, Ordering::Relaxed);
-        let mut codec = pop(&self.frames).unwrap_or_else(|| {
-            Decompressor::new(self.codec, self.dictionary.get().cloned().flatten())
-        });
+        let mut codec = pop(&self.frames)
+            .unwrap_or_else(|| Decompressor::new(self.codec, self.dictionary.get().cloned().flatten()));
         let result = codec.unpack(stored, frame.data_len, out, Section::Frame, frame.offset);
         push(&self.frames, codec);
         result

@@ -120,9 +120,15 @@ impl Compressor {
         let room = &mut out[start..];
         let len = match &mut self.0 {
             Method::None => raw.len(),
-            Method::Snappy(encoder) => encoder.compress(raw, room).map_err(|error| failed("snappy", &error))?,
-            Method::Lz4 => lz4_flex::block::compress_into(raw, room).map_err(|error| failed("lz4", &error))?,
-            Method::Zstd(zstd) => zstd.compress_to_buffer(raw, room).map_err(|error| failed("zstd", &error))?,
+            Method::Snappy(encoder) => {
+                encoder.compress(raw, room).map_err(|error| failed("snappy", &error))?
+            }
+            Method::Lz4 => {
+                lz4_flex::block::compress_into(raw, room).map_err(|error| failed("lz4", &error))?
+            }
+            Method::Zstd(zstd) => {
+                zstd.compress_to_buffer(raw, room).map_err(|error| failed("zstd", &error))?
+            }
         };
         if len < raw.len() {
             out.truncate(start + len);
@@ -180,9 +186,10 @@ impl Decompressor {
                 Err(error) => Err(error.to_string()),
             },
             Codec::Lz4 => lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string()),
-            Codec::Zstd { .. } => {
-                self.zstd()?.decompress_to_buffer(stored, out.as_mut_slice()).map_err(|error| error.to_string())
-            }
+            Codec::Zstd { .. } => self
+                .zstd()?
+                .decompress_to_buffer(stored, out.as_mut_slice())
+                .map_err(|error| error.to_string()),
         };
         match result {
             Ok(found) if found == len => Ok(()),
@@ -194,7 +201,8 @@ impl Decompressor {
     fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
         if self.zstd.is_none() {
             let bytes = self.dictionary.as_ref().map_or(&[][..], |dictionary| dictionary.bytes());
-            let zstd = zstd::bulk::Decompressor::with_dictionary(bytes).map_err(Error::io("cannot start zstd"))?;
+            let zstd =
+                zstd::bulk::Decompressor::with_dictionary(bytes).map_err(Error::io("cannot start zstd"))?;
             self.zstd = Some(zstd);
         }
         self.zstd.as_mut().ok_or_else(|| Error::Invalid("zstd is not ready".into()))

@@ -11,8 +11,8 @@ use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::file::OpenFile;
 use crate::scan::{
-    Numbers, Ordinals, RowFilter, Scan, Selection, block_entry, grouping_ordinals, ordinals_in, rows_within, space_entry,
-    time_numbers_in,
+    Numbers, Ordinals, RowFilter, Scan, Selection, block_entry, grouping_ordinals, ordinals_in, rows_within,
+    space_entry, time_numbers_in,
 };
 use crate::tables::SpaceEntry;
 
@@ -60,12 +60,10 @@ impl Scan {
         match Selected::new(&file, &selection)? {
             Selected::Nothing => Ok(0),
             Selected::Ordinals(range, filter) if filter.is_everything() => Ok(range.end - range.start),
-            Selected::Numbers(numbers, filter) if filter.is_everything() => {
-                match numbers.count_exactly() {
-                    Some(count) => Ok(count),
-                    None => count_numbers(numbers),
-                }
-            }
+            Selected::Numbers(numbers, filter) if filter.is_everything() => match numbers.count_exactly() {
+                Some(count) => Ok(count),
+                None => count_numbers(numbers),
+            },
             selected => {
                 let mut total = 0;
                 selected.for_each_block(&file, |_, rows| {
@@ -117,13 +115,18 @@ fn from_tables(
         return Ok(None);
     }
     let reader = crate::Reader { file: Arc::clone(file) };
-    let listed = |item: Result<crate::Listed>| item.map(|item| (vec![KeyPart::Bytes(item.key)], item.extent.count));
+    let listed =
+        |item: Result<crate::Listed>| item.map(|item| (vec![KeyPart::Bytes(item.key)], item.extent.count));
     match (by, &selection.space) {
-        ([CountBy::Index(name)], None) => reader.index_values(name)?.map(listed).collect::<Result<_>>().map(Some),
+        ([CountBy::Index(name)], None) => {
+            reader.index_values(name)?.map(listed).collect::<Result<_>>().map(Some)
+        }
         ([CountBy::Index(name)], Some(space)) => {
             reader.index_values_in(name, space)?.map(listed).collect::<Result<_>>().map(Some)
         }
-        ([CountBy::Grouping], Some(space)) => reader.groupings(space)?.map(listed).collect::<Result<_>>().map(Some),
+        ([CountBy::Grouping], Some(space)) => {
+            reader.groupings(space)?.map(listed).collect::<Result<_>>().map(Some)
+        }
         ([CountBy::Space], None) => reader
             .spaces()
             .map(|item| item.map(|item| (vec![KeyPart::Bytes(item.key)], item.extent.count)))
@@ -218,7 +221,8 @@ impl Selected {
                     while let Some(&ordinal) = rest.first() {
                         let block = file.block(&block_entry(&mut blocks, ordinal)?)?;
                         let head = *block.head();
-                        let (here, after) = rest.split_at(rest.partition_point(|&other| other < head.end_ordinal()));
+                        let (here, after) =
+                            rest.split_at(rest.partition_point(|&other| other < head.end_ordinal()));
                         if here.is_empty() {
                             return Err(missing(&block, ordinal));
                         }
@@ -278,7 +282,8 @@ impl Counter<'_> {
             *local.entry(codes).or_default() += count;
         }
         for (codes, count) in local {
-            let key = parts.iter().zip(codes).map(|(part, code)| part.key(block, code)).collect::<Result<_>>()?;
+            let key =
+                parts.iter().zip(codes).map(|(part, code)| part.key(block, code)).collect::<Result<_>>()?;
             *self.counts.entry(key).or_default() += count;
         }
         Ok(())

@@ -50,7 +50,12 @@ impl Dictionary {
     }
 
     /// Trains a dictionary on `sample`, events of `lens` bytes, and keeps it if it wins on the `frames` of the sample.
-    pub(crate) fn train(codec: Codec, sample: &[u8], lens: &[usize], frames: &[usize]) -> Result<Option<Self>> {
+    pub(crate) fn train(
+        codec: Codec,
+        sample: &[u8],
+        lens: &[usize],
+        frames: &[usize],
+    ) -> Result<Option<Self>> {
         if !matches!(codec, Codec::Zstd { .. }) {
             return Ok(None);
         }
@@ -116,7 +121,12 @@ impl Dictionary {
     }
 }
 
-fn compressed_len(codec: Codec, dictionary: Option<&Dictionary>, sample: &[u8], frames: &[usize]) -> Result<usize> {
+fn compressed_len(
+    codec: Codec,
+    dictionary: Option<&Dictionary>,
+    sample: &[u8],
+    frames: &[usize],
+) -> Result<usize> {
     let mut compressor = Compressor::new(codec, dictionary)?;
     let (mut total, mut rest, mut out) = (0, sample, Vec::new());
     for &len in frames {

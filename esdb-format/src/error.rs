@@ -87,7 +87,12 @@ impl Error {
         move |source| Self::Io { context, source }
     }
 
-    pub(crate) fn corrupt(section: Section, offset: u64, rule: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(
+        section: Section,
+        offset: u64,
+        rule: &'static str,
+        reason: impl Into<String>,
+    ) -> Self {
         Self::Corrupt(Box::new(Problem { section, offset, rule, reason: reason.into() }))
     }
 }

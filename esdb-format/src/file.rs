@@ -87,7 +87,7 @@ impl OpenFile {
         };
         let facts = file.footer.facts;
         let bytes = file.read(facts.offset, facts.len, Section::Facts, "X3")?;
-        file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "F2")?;
+        file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "X3")?;
         file.facts = Facts::decode(&bytes, facts.offset)?;
         if file.footer.layout.dictionary_len == 0 {
             file.codecs.set_dictionary(None);
@@ -131,7 +131,12 @@ impl OpenFile {
     /// Reads a page past the cache.
     pub(crate) fn read_page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
         if handle.len > limits::PAGE as u64 {
-            return Err(Error::corrupt(section, handle.offset, "L1", format!("page of {} bytes", handle.len)));
+            return Err(Error::corrupt(
+                section,
+                handle.offset,
+                "L1",
+                format!("page of {} bytes", handle.len),
+            ));
         }
         let bytes = self.read(handle.offset, handle.len, section, "P1")?;
         self.check(handle.checksum, &bytes, section, handle.offset, "P1")?;
@@ -162,7 +167,12 @@ impl OpenFile {
     }
 
     /// Gives `data` the uncompressed bytes of a frame.
-    pub(crate) fn unpack_frame(&self, frame: &FrameAt, stored: &mut Vec<u8>, data: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn unpack_frame(
+        &self,
+        frame: &FrameAt,
+        stored: &mut Vec<u8>,
+        data: &mut Vec<u8>,
+    ) -> Result<()> {
         if !self.codecs.is_ready() {
             self.codecs.set_dictionary(Some(Arc::new(self.read_dictionary(Header::SIZE as u64)?)));
         }
@@ -177,7 +187,12 @@ impl OpenFile {
         let layout = &self.footer.layout;
         let found = (dictionary.bytes().len() as u32, dictionary.checksum());
         if found != (layout.dictionary_len, layout.dictionary_checksum) {
-            return Err(Error::corrupt(Section::Dictionary, offset, "D2", "it is not the one that the footer states"));
+            return Err(Error::corrupt(
+                Section::Dictionary,
+                offset,
+                "D2",
+                "it is not the one that the footer states",
+            ));
         }
         Ok(dictionary)
     }

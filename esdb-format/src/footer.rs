@@ -85,7 +85,12 @@ impl Footer {
             }
         }
         let Some((stored, offset)) = cut(Self::SIZE) else {
-            return Err(Error::corrupt(Section::Footer, 0, "F2", format!("{file_len} bytes have no room for it")));
+            return Err(Error::corrupt(
+                Section::Footer,
+                0,
+                "F2",
+                format!("{file_len} bytes have no room for it"),
+            ));
         };
         let sum = Decoder::new(&stored[Self::CHECKSUM..], 0, Section::Footer).u32("F2")?;
         let found = checksum_of_both(&stored[..Self::CHECKSUM], &stored[Self::CHECKSUM + 4..]);

@@ -21,11 +21,7 @@ impl Handle {
     }
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self> {
-        Ok(Self {
-            offset: decoder.varint("P4")?,
-            len: decoder.varint("P4")?,
-            checksum: decoder.u32("P4")?,
-        })
+        Ok(Self { offset: decoder.varint("P4")?, len: decoder.varint("P4")?, checksum: decoder.u32("P4")? })
     }
 
     /// The first byte behind it; `None` beyond the limit of files.

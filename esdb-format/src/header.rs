@@ -40,13 +40,17 @@ impl Layout {
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self> {
         let version = decoder.u16("H1")?;
-        if version != VERSION {
+        if version > VERSION {
             return Err(Error::NewerVersion { found: version, supported: VERSION });
+        }
+        if version != VERSION {
+            return Err(decoder.corrupt("H1", format!("version is {version}")));
         }
         let unit = decoder.u8("H2")?;
         let unit = Unit::from_code(unit).ok_or_else(|| decoder.corrupt("H2", format!("unit is {unit}")))?;
         let codec = decoder.u8("H2")?;
-        let codec = Codec::from_code(codec, 0).ok_or_else(|| decoder.corrupt("H2", format!("codec is {codec}")))?;
+        let codec =
+            Codec::from_code(codec, 0).ok_or_else(|| decoder.corrupt("H2", format!("codec is {codec}")))?;
         let required = decoder.u32("H1")?;
         if required & !KNOWN_FLAGS != 0 {
             return Err(Error::UnknownFeature(required & !KNOWN_FLAGS));
@@ -168,7 +172,9 @@ pub(crate) mod tests {
         assert!(matches!(with(8, 9), Error::NewerVersion { found: 9, supported: 1 }));
         assert!(matches!(with(12, 2), Error::UnknownFeature(2)));
         assert!(matches!(with(0, b'x'), Error::Foreign(_)));
-        for (at, value, rule) in [(10, 4, "H2"), (11, 4, "H2"), (23, 1, "H2"), (27, 1, "L1"), (11, 1, "D1"), (40, 1, "H1")] {
+        for (at, value, rule) in
+            [(10, 4, "H2"), (11, 4, "H2"), (23, 1, "H2"), (27, 1, "L1"), (11, 1, "D1"), (40, 1, "H1")]
+        {
             assert_eq!(with(at, value).problem().unwrap().rule, rule, "byte {at}");
         }
     }

@@ -127,7 +127,10 @@ impl IndexLists {
     }
 
     /// Hands every pair to `each`, ascending, with the parts of its list.
-    pub(crate) fn for_each(mut self, mut each: impl FnMut(&[u8], &[u8], &[ListPart<'_>]) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each(
+        mut self,
+        mut each: impl FnMut(&[u8], &[u8], &[ListPart<'_>]) -> Result<()>,
+    ) -> Result<()> {
         if self.spilled.is_empty() {
             for (number, part) in self.sorted_parts() {
                 let Some(extent) = part.extent else { continue };

@@ -59,7 +59,11 @@ impl Spaces {
             return Ok(None);
         }
         let entry = SpaceEntry::decode(self.cursor.value())?;
-        Ok(Some(ListedSpace { key: self.cursor.key().to_vec(), extent: entry.extent, groupings: entry.groupings }))
+        Ok(Some(ListedSpace {
+            key: self.cursor.key().to_vec(),
+            extent: entry.extent,
+            groupings: entry.groupings,
+        }))
     }
 }
 

@@ -59,10 +59,9 @@ impl Output {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }
-        self.file.write_all(bytes).map_err(|source| Error::Io {
-            context: format!("cannot write {}", self.path.display()),
-            source,
-        })
+        self.file
+            .write_all(bytes)
+            .map_err(|source| Error::Io { context: format!("cannot write {}", self.path.display()), source })
     }
 
     /// The digest of everything written so far.
@@ -135,7 +134,8 @@ impl Unpublished {
         let target = self.target.display().to_string();
         file.sync_all().map_err(Error::io(format!("cannot sync {}", self.temporary.display())))?;
         if self.replace {
-            fs::rename(&self.temporary, &self.target).map_err(Error::io(format!("cannot publish {target}")))?;
+            fs::rename(&self.temporary, &self.target)
+                .map_err(Error::io(format!("cannot publish {target}")))?;
         } else {
             self.publish_new()?;
         }

@@ -72,7 +72,8 @@ pub(crate) fn decode_frame(decoder: &mut Decoder<'_>, values: &mut [u64]) -> Res
         let exceptions = usize::from(decoder.u8("I1")?);
         let high_width = usize::from(decoder.u8("I1")?);
         if exceptions == 0 || exceptions > count || high_width == 0 || width + high_width > 64 {
-            let reason = format!("{exceptions} exceptions of {high_width} bits, with {count} values of {width} bits");
+            let reason =
+                format!("{exceptions} exceptions of {high_width} bits, with {count} values of {width} bits");
             return Err(decoder.corrupt("I1", reason));
         }
         unpack(decoder, width, values)?;
@@ -83,7 +84,9 @@ pub(crate) fn decode_frame(decoder: &mut Decoder<'_>, values: &mut [u64]) -> Res
         for (&position, &high) in positions.iter().zip(&highs) {
             let position = usize::from(position);
             if position < next || position >= count || high == 0 {
-                return Err(decoder.corrupt("I1", format!("exception at position {position} is out of order")));
+                return Err(
+                    decoder.corrupt("I1", format!("exception at position {position} is out of order"))
+                );
             }
             values[position] |= high << width;
             next = position + 1;

@@ -193,7 +193,8 @@ impl PageCursor {
         let offset = self.page.offset + self.after as u64;
         let mut decoder = Decoder::new(&self.page.bytes[self.after..], offset, self.page.section);
         let whole = index.is_multiple_of(RESTART);
-        let shared = decoder.varint_up_to(if whole { 0 } else { self.key.len() as u64 }, "shared prefix", "K1")?;
+        let shared =
+            decoder.varint_up_to(if whole { 0 } else { self.key.len() as u64 }, "shared prefix", "K1")?;
         let most = (limits::KEY + 8 - shared) as u64;
         let suffix = decoder.varint_up_to(most, "length of a key", "L1")?;
         let value = decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?;

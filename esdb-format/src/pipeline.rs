@@ -53,9 +53,11 @@ struct Pool {
 impl Pipeline {
     /// With one thread blocks are encoded by the caller; with more, that many threads do it.
     pub(crate) fn new(layout: Layout, dictionary: Option<&Arc<Dictionary>>, threads: usize) -> Result<Self> {
-        let encoder = |dictionary: Option<&Dictionary>| Encoder::new(layout.codec, layout.frame_size, dictionary);
+        let encoder =
+            |dictionary: Option<&Dictionary>| Encoder::new(layout.codec, layout.frame_size, dictionary);
         let pool = if threads > 1 {
-            let encoders = (0..threads).map(|_| encoder(dictionary.map(Arc::as_ref))).collect::<Result<_>>()?;
+            let encoders =
+                (0..threads).map(|_| encoder(dictionary.map(Arc::as_ref))).collect::<Result<_>>()?;
             Some(Pool::start(encoders))
         } else {
             None

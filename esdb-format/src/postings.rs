@@ -97,7 +97,7 @@ impl List {
         if count > FRAME as u64 {
             return Ok(Self::Tree { root: Handle::decode(decoder)?, count });
         }
-        let first = decoder.varint("T5")?;
+        let first = decoder.varint("P4")?;
         let mut numbers = Vec::new();
         decode_gaps(decoder, first, count as usize, &mut numbers)?;
         Ok(Self::Inline(numbers))
@@ -157,7 +157,7 @@ impl<P: Pages> ListCursor<P> {
         let first = tree.position() * FRAME as u64;
         let mut value = tree.value();
         let expected = (self.count - first).min(FRAME as u64);
-        let count = value.u8("T5")?;
+        let count = value.u8("P4")?;
         if u64::from(count) != expected {
             return Err(value.corrupt("T5", format!("frame of {count} time numbers, {expected} expected")));
         }

@@ -13,8 +13,8 @@ use crate::compression::Codec;
 use crate::error::{Result, Section};
 use crate::event::Event;
 use crate::header::Layout;
-use crate::output::Output;
 use crate::interner::Interner;
+use crate::output::Output;
 use crate::pipeline::Pipeline;
 use crate::reader::Reader;
 use crate::rows::BlockRows;
@@ -95,9 +95,9 @@ impl EventBuffer {
     pub(crate) fn sort(&mut self) {
         let Self { pieces, entries, .. } = self;
         entries.sort_by(|a, b| {
-            a.prefix.cmp(&b.prefix).then_with(|| {
-                (keys(pieces, a), a.timestamp).cmp(&(keys(pieces, b), b.timestamp))
-            })
+            a.prefix
+                .cmp(&b.prefix)
+                .then_with(|| (keys(pieces, a), a.timestamp).cmp(&(keys(pieces, b), b.timestamp)))
         });
     }
 
@@ -120,7 +120,13 @@ impl EventBuffer {
             let (name, value) = (record.u16("")?, record.u16("")?);
             indexes.push((record.take(name.into(), "")?, record.take(value.into(), "")?));
         }
-        Ok(Event { space, grouping, timestamp: entry.timestamp, indexes, data: record.take(data as usize, "")? })
+        Ok(Event {
+            space,
+            grouping,
+            timestamp: entry.timestamp,
+            indexes,
+            data: record.take(data as usize, "")?,
+        })
     }
 }
 
@@ -159,7 +165,12 @@ impl Run {
         Self::of_blocks(output, layout, codecs, blocks)
     }
 
-    fn of_blocks(output: Output, layout: Layout, codecs: Codecs, blocks: std::ops::Range<u64>) -> Result<Self> {
+    fn of_blocks(
+        output: Output,
+        layout: Layout,
+        codecs: Codecs,
+        blocks: std::ops::Range<u64>,
+    ) -> Result<Self> {
         let len = output.offset();
         let source = PlainFile::new(output.into_file()?, len);
         let mut rows = BlockRows::new(source, layout, Arc::new(codecs), blocks);
@@ -290,7 +301,8 @@ pub(crate) struct Merge {
 
 impl Merge {
     pub(crate) fn new(runs: Vec<Run>) -> Self {
-        let mut merge = Self { heap: (0..runs.len()).filter(|&run| runs[run].key().is_some()).collect(), runs };
+        let mut merge =
+            Self { heap: (0..runs.len()).filter(|&run| runs[run].key().is_some()).collect(), runs };
         for at in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(at);
         }
@@ -305,7 +317,8 @@ impl Merge {
     fn sift_down(&mut self, mut at: usize) {
         loop {
             let children = 2 * at + 1..(2 * at + 3).min(self.heap.len());
-            let smallest = children.reduce(|a, b| if self.before(self.heap[a], self.heap[b]) { a } else { b });
+            let smallest =
+                children.reduce(|a, b| if self.before(self.heap[a], self.heap[b]) { a } else { b });
             match smallest {
                 Some(child) if self.before(self.heap[child], self.heap[at]) => {
                     self.heap.swap(at, child);

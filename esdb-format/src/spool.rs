@@ -93,7 +93,11 @@ impl SpoolReader {
         loop {
             let mut byte = [0];
             if self.input.read(&mut byte).map_err(|error| self.fail(error))? == 0 {
-                return if shift == 0 { Ok(None) } else { Err(self.fail(io::ErrorKind::UnexpectedEof.into())) };
+                return if shift == 0 {
+                    Ok(None)
+                } else {
+                    Err(self.fail(io::ErrorKind::UnexpectedEof.into()))
+                };
             }
             value |= u64::from(byte[0] & 0x7F) << shift;
             if byte[0] & 0x80 == 0 {

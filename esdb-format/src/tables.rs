@@ -44,7 +44,7 @@ impl Extent {
     }
 
     fn decode(decoder: &mut Decoder<'_>, rule: &'static str) -> Result<Self> {
-        let count = decoder.varint(rule)?;
+        let count = decoder.varint("P4")?;
         let (first, last) = decode_times(decoder, rule)?;
         if count == 0 || i64::try_from(count).is_err() {
             return Err(decoder.corrupt(rule, format!("{count} events")));
@@ -59,8 +59,8 @@ fn encode_times(first: i64, last: i64, out: &mut Vec<u8>) {
 }
 
 fn decode_times(decoder: &mut Decoder<'_>, rule: &'static str) -> Result<(i64, i64)> {
-    let first = decoder.svarint(rule)?;
-    let span = decoder.varint(rule)?;
+    let first = decoder.svarint("P4")?;
+    let span = decoder.varint("P4")?;
     match first.checked_add_unsigned(span) {
         Some(last) => Ok((first, last)),
         None => Err(decoder.corrupt(rule, "timestamp exceeds 64 bits")),
@@ -88,14 +88,14 @@ impl SpaceEntry {
     }
 
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let first_ordinal = decoder.varint("T2")?;
+        let first_ordinal = decoder.varint("P4")?;
         let extent = Extent::decode(&mut decoder, "T2")?;
-        let groupings = decoder.varint("T2")?;
+        let groupings = decoder.varint("P4")?;
         if groupings == 0 || groupings > extent.count || first_ordinal.checked_add(extent.count).is_none() {
             return Err(decoder.corrupt("T2", format!("{groupings} groupings of {} events", extent.count)));
         }
         let only_grouping = (groupings == 1).then(|| decoder.rest().to_vec());
-        decoder.finish("T2")?;
+        decoder.finish("P4")?;
         Ok(Self { first_ordinal, extent, groupings, only_grouping })
     }
 
@@ -125,9 +125,9 @@ impl GroupingEntry {
     }
 
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let first = decoder.varint("T3")?;
+        let first = decoder.varint("P4")?;
         let extent = Extent::decode(&mut decoder, "T3")?;
-        decoder.finish("T3")?;
+        decoder.finish("P4")?;
         Ok(Self { first, extent })
     }
 }
@@ -149,10 +149,10 @@ impl NameEntry {
     }
 
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let values = decoder.varint("T4")?;
+        let values = decoder.varint("P4")?;
         let extent = Extent::decode(&mut decoder, "T4")?;
         let tree = Handle::decode(&mut decoder)?;
-        decoder.finish("T4")?;
+        decoder.finish("P4")?;
         if values == 0 || values > extent.count {
             return Err(decoder.corrupt("T4", format!("{values} values of {} entries", extent.count)));
         }
@@ -181,7 +181,7 @@ impl ValueEntry {
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
         let extent = Extent::decode(&mut decoder, "T4")?;
         let list = List::decode(&mut decoder, extent.count)?;
-        decoder.finish("T4")?;
+        decoder.finish("P4")?;
         Ok(Self { extent, list })
     }
 }
@@ -217,7 +217,7 @@ impl BlockEntry {
         };
         let handle = Handle::decode(&mut decoder)?;
         let (first, last) = decode_times(&mut decoder, "T1")?;
-        decoder.finish("T1")?;
+        decoder.finish("P4")?;
         Ok(Self { first_ordinal, handle, first, last })
     }
 }

@@ -46,15 +46,15 @@ pub(crate) struct TimeFrame {
 
 impl TimeFrame {
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let count = usize::from(decoder.u8("T7")?);
-        let timestamp = decoder.svarint("T7")?;
-        let base_count = usize::from(decoder.u8("T7")?);
+        let count = usize::from(decoder.u8("P4")?);
+        let timestamp = decoder.svarint("P4")?;
+        let base_count = usize::from(decoder.u8("P4")?);
         if count == 0 || count > FRAME || base_count == 0 || base_count > count {
             return Err(decoder.corrupt("T7", format!("frame of {count} events with {base_count} bases")));
         }
         let mut next = [0; FRAME];
         let next = &mut next[..base_count];
-        next[0] = decoder.varint("T7")?;
+        next[0] = decoder.varint("P4")?;
         if base_count > 1 {
             let mut gaps = [0; FRAME];
             let gaps = &mut gaps[..base_count - 1];
@@ -86,7 +86,7 @@ impl TimeFrame {
 
     /// The number of events and the first timestamp, without decoding the rest.
     pub(crate) fn peek(mut decoder: Decoder<'_>) -> Result<(u64, i64)> {
-        Ok((u64::from(decoder.u8("T7")?), decoder.svarint("T7")?))
+        Ok((u64::from(decoder.u8("P4")?), decoder.svarint("P4")?))
     }
 }
 

@@ -137,7 +137,11 @@ impl<P: Pages> Tree<P> {
     }
 
     /// The value of `key`, handed to `decode`.
-    pub(crate) fn get<T>(self, key: &[u8], decode: impl FnOnce(Decoder<'_>) -> Result<T>) -> Result<Option<T>> {
+    pub(crate) fn get<T>(
+        self,
+        key: &[u8],
+        decode: impl FnOnce(Decoder<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut cursor = self.cursor();
         if cursor.floor(key)? && cursor.key() == key {
             return decode(cursor.value()).map(Some);
@@ -201,7 +205,8 @@ impl<P: Pages> TreeCursor<P> {
         value.finish("P4")?;
         let page = self.tree.pages.page(&handle, self.tree.section)?;
         if page.level() + 1 != parent.page().level() {
-            let reason = format!("page of level {} below one of level {}", page.level(), parent.page().level());
+            let reason =
+                format!("page of level {} below one of level {}", page.level(), parent.page().level());
             return Err(page.corrupt("P3", reason));
         }
         if page.count() == 0 {
@@ -305,7 +310,12 @@ impl<P: Pages> TreeCursor<P> {
         while low < high {
             let middle = low.midpoint(high);
             if !self.go_to(middle)? {
-                return Err(Error::corrupt(self.tree.section, self.tree.root.offset, "P3", format!("no entry {middle}")));
+                return Err(Error::corrupt(
+                    self.tree.section,
+                    self.tree.root.offset,
+                    "P3",
+                    format!("no entry {middle}"),
+                ));
             }
             if before(self)? { low = middle + 1 } else { high = middle }
         }
@@ -356,7 +366,9 @@ pub(crate) mod tests {
 
     #[test]
     fn every_entry_is_found_by_key_and_by_position() {
-        for (count, value) in [(0, &b"v"[..]), (1, b"v"), (500, b"v"), (30_000, b"some longer value"), (300, &[7; 9000])] {
+        for (count, value) in
+            [(0, &b"v"[..]), (1, b"v"), (500, b"v"), (30_000, b"some longer value"), (300, &[7; 9000])]
+        {
             let (memory, root) = tree(count, value);
             let mut cursor = Tree::new(&memory, root, Section::Blocks).cursor();
             for i in 0..count {
@@ -383,7 +395,8 @@ pub(crate) mod tests {
         let (memory, root) = tree(10_000, b"v");
         for border in [0, 1, 17, 9_999, 10_000] {
             let mut cursor = Tree::new(&memory, root, Section::Blocks).cursor();
-            let found = cursor.partition(0..10_000, |cursor| Ok(cursor.key() < &key64(border * 2)[..])).unwrap();
+            let found =
+                cursor.partition(0..10_000, |cursor| Ok(cursor.key() < &key64(border * 2)[..])).unwrap();
             assert_eq!(found, border);
         }
     }

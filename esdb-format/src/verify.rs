@@ -159,7 +159,12 @@ impl Walk<'_> {
             let header = Header::decode(&bytes)?;
             let footer = &self.file.footer;
             if (header.layout, header.checksum) != (footer.layout, footer.header_checksum) {
-                return Err(Error::corrupt(Section::Header, 0, "F4", "it is not the header that the footer states"));
+                return Err(Error::corrupt(
+                    Section::Header,
+                    0,
+                    "F4",
+                    "it is not the header that the footer states",
+                ));
             }
             Ok(())
         };
@@ -242,7 +247,8 @@ impl Walk<'_> {
             }
         }
         if ordinal != self.file.footer.events {
-            let reason = format!("the blocks hold {ordinal} events, the footer states {}", self.file.footer.events);
+            let reason =
+                format!("the blocks hold {ordinal} events, the footer states {}", self.file.footer.events);
             self.found.note(Error::corrupt(Section::Footer, self.footer_offset(), "F5", reason));
         }
         self.derived = derived;
@@ -327,7 +333,8 @@ impl Walk<'_> {
                 let event = Event { space, grouping, timestamp: times[row], indexes: pairs, data };
                 into.deriver.enter(&event)?;
                 numbers.clear();
-                numbers.extend(event.indexes.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
+                numbers
+                    .extend(event.indexes.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
                 into.deriver.add(times[row], &numbers)?;
             }
         }
@@ -357,7 +364,8 @@ impl Walk<'_> {
             self.own(section, root.page.offset, root.page.len);
         }
         let seen = &mut self.seen;
-        [seen.time_order_bytes, seen.index_bytes, seen.space_bytes, seen.grouping_bytes, seen.block_bytes] = sizes;
+        [seen.time_order_bytes, seen.index_bytes, seen.space_bytes, seen.grouping_bytes, seen.block_bytes] =
+            sizes;
     }
 
     /// All pages below a root, in post-order, with what their entries point at; then, unless it stands with the other
@@ -393,7 +401,9 @@ impl Walk<'_> {
                 let before = value.varint("P4")?;
                 value.finish("P4")?;
                 if before != seen {
-                    return Err(page.corrupt("P3", format!("{before} entries stated before a page, {seen} found")));
+                    return Err(
+                        page.corrupt("P3", format!("{before} entries stated before a page, {seen} found"))
+                    );
                 }
                 below = Some((handle, Some(key)));
             } else {
@@ -458,12 +468,19 @@ impl Walk<'_> {
         let mut at = 0;
         while at < end {
             let len = (end - at).min(1 << 20);
-            let Some(bytes) = self.found.ok(read(self.file.source(), at, len, Section::File, "G1")) else { return };
+            let Some(bytes) = self.found.ok(read(self.file.source(), at, len, Section::File, "G1")) else {
+                return;
+            };
             hasher.update(&bytes);
             at += len;
         }
         if hasher.finalize() != self.file.footer.file_digest {
-            self.found.note(Error::corrupt(Section::File, 0, "G1", "the file digest is not that of the bytes"));
+            self.found.note(Error::corrupt(
+                Section::File,
+                0,
+                "G1",
+                "the file digest is not that of the bytes",
+            ));
         }
     }
 
@@ -473,7 +490,12 @@ impl Walk<'_> {
         let footer = &self.file.footer;
         deriver.end()?;
         if content.finish() != footer.content_digest {
-            self.found.note(Error::corrupt(Section::Footer, self.footer_offset(), "G1", "the content digest is not that of the events"));
+            self.found.note(Error::corrupt(
+                Section::Footer,
+                self.footer_offset(),
+                "G1",
+                "the content digest is not that of the events",
+            ));
         }
         let range = deriver.extent.map_or((0, 0), |extent| (extent.first, extent.last));
         if range != (footer.first_timestamp, footer.last_timestamp) {
@@ -494,7 +516,13 @@ impl Walk<'_> {
     }
 
     /// Compares a table entry by entry with what it should hold.
-    fn compare_table(&mut self, section: Section, rule: &'static str, expected: Spool, root: Root) -> Result<()> {
+    fn compare_table(
+        &mut self,
+        section: Section,
+        rule: &'static str,
+        expected: Spool,
+        root: Root,
+    ) -> Result<()> {
         let mut expected = expected.into_reader()?;
         let mut cursor = Tree::new(Arc::clone(self.file), root, section).cursor();
         let (mut key, mut value) = (Vec::new(), Vec::new());
@@ -564,7 +592,8 @@ fn check_page(page: &Arc<Page>, parent: Option<&OpenPage>, entries: u64) -> Resu
     if let Some(parent) = parent.map(|parent| parent.cursor.page())
         && page.level() + 1 != parent.level()
     {
-        return Err(page.corrupt("P3", format!("page of level {} below one of level {}", page.level(), parent.level())));
+        return Err(page
+            .corrupt("P3", format!("page of level {} below one of level {}", page.level(), parent.level())));
     }
     if page.count() == 0 && (entries > 0 || page.level() > 0) {
         return Err(page.corrupt("P4", "page without entries"));
@@ -585,7 +614,12 @@ impl OpenName {
     fn next(file: &Arc<OpenFile>, names: &mut TreeCursor<Arc<OpenFile>>, wanted: &[u8]) -> Result<Self> {
         if !names.next()? || names.key() != wanted {
             let offset = file.footer.roots.names.page.offset;
-            return Err(Error::corrupt(Section::Names, offset, "T4", "a name is missing, or not that of any event"));
+            return Err(Error::corrupt(
+                Section::Names,
+                offset,
+                "T4",
+                "a name is missing, or not that of any event",
+            ));
         }
         let entry = NameEntry::decode(names.value())?;
         let values = Tree::of(Arc::clone(file), entry.tree, entry.values, Section::Values).cursor();
@@ -607,7 +641,10 @@ impl OpenName {
         for part in parts {
             part.for_each(|time_number| {
                 if list.get(position)? != time_number {
-                    return Err(self.values.value().corrupt("T5", format!("entry {position} of the posting list is wrong")));
+                    return Err(self
+                        .values
+                        .value()
+                        .corrupt("T5", format!("entry {position} of the posting list is wrong")));
                 }
                 position += 1;
                 Ok(())

@@ -154,7 +154,11 @@ impl WriterOptions {
             return refuse(format!("{} threads, 1 to 256 are possible", self.threads));
         }
         if self.max_event > limits::DATA {
-            return refuse(format!("events of {} bytes, at most {} are possible", self.max_event, limits::DATA));
+            return refuse(format!(
+                "events of {} bytes, at most {} are possible",
+                self.max_event,
+                limits::DATA
+            ));
         }
         if let Codec::Zstd { level } = self.codec
             && !(-7..=22).contains(&level)
@@ -163,7 +167,10 @@ impl WriterOptions {
         }
         let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
         if metadata > limits::METADATA {
-            return refuse(format!("{metadata} bytes of metadata, at most {} are possible", limits::METADATA));
+            return refuse(format!(
+                "{metadata} bytes of metadata, at most {} are possible",
+                limits::METADATA
+            ));
         }
         Ok(())
     }
@@ -294,7 +301,10 @@ impl Writer {
         if self.in_order {
             let last = match self.buffer.len().checked_sub(1) {
                 Some(last) => self.buffer.key(last),
-                None => self.last_passed_on.as_ref().map(|(space, grouping, time)| (&space[..], &grouping[..], *time)),
+                None => self
+                    .last_passed_on
+                    .as_ref()
+                    .map(|(space, grouping, time)| (&space[..], &grouping[..], *time)),
             };
             self.in_order = last.is_none_or(|last| last <= key);
         }
@@ -312,7 +322,9 @@ impl Writer {
 
     fn check_event(&self, event: &Event<'_>) -> Result<()> {
         let refuse = |reason: String| Err(Error::Invalid(reason));
-        let too_long = |what: &str, len: usize| refuse(format!("{what} of {len} bytes, at most {} are possible", limits::KEY));
+        let too_long = |what: &str, len: usize| {
+            refuse(format!("{what} of {len} bytes, at most {} are possible", limits::KEY))
+        };
         if event.space.len() > limits::KEY {
             return too_long("space", event.space.len());
         }
@@ -330,13 +342,24 @@ impl Writer {
             pair_bytes += name.len() + value.len();
         }
         if event.indexes.len() > limits::PAIRS {
-            return refuse(format!("{} index pairs, at most {} are possible", event.indexes.len(), limits::PAIRS));
+            return refuse(format!(
+                "{} index pairs, at most {} are possible",
+                event.indexes.len(),
+                limits::PAIRS
+            ));
         }
         if pair_bytes > limits::PAIR_BYTES {
-            return refuse(format!("{pair_bytes} bytes of index pairs, at most {} are possible", limits::PAIR_BYTES));
+            return refuse(format!(
+                "{pair_bytes} bytes of index pairs, at most {} are possible",
+                limits::PAIR_BYTES
+            ));
         }
         if event.data.len() > self.options.max_event {
-            return refuse(format!("data of {} bytes, at most {} are allowed", event.data.len(), self.options.max_event));
+            return refuse(format!(
+                "data of {} bytes, at most {} are allowed",
+                event.data.len(),
+                self.options.max_event
+            ));
         }
         Ok(())
     }
@@ -407,7 +430,9 @@ impl Writer {
             Merge::new(runs).for_each(|event| assembler.add(event))?;
             Some(assembler)
         };
-        let Some(assembler) = assembler else { return Err(Error::Invalid("the writer has failed before".into())) };
+        let Some(assembler) = assembler else {
+            return Err(Error::Invalid("the writer has failed before".into()));
+        };
         let metadata = std::mem::take(&mut self.options.metadata);
         let Assembled { output, footer, statistics } = assembler.finish(metadata)?;
         self.target.publish(&output.into_file()?)?;

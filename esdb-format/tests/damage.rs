@@ -1,5 +1,7 @@
 //! Damaged files: what `verify` finds, and what scans answer. Never a wrong event, never a panic.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 use esdb_format::{Codec, EventBuf, Reader, Scan, Section, Unit, VerifyLevel, WriterOptions};
 
 fn sample(codec: Codec) -> (Vec<u8>, Vec<EventBuf>) {
@@ -9,12 +11,14 @@ fn sample(codec: Codec) -> (Vec<u8>, Vec<EventBuf>) {
             grouping: format!("g{}", i % 7 % 3).into_bytes(),
             timestamp: 1_000 + (i as i64 * 37) % 50,
             indexes: vec![(b"type".to_vec(), vec![b'a' + (i % 4) as u8])],
-            data: format!("{{\"number\":{i},\"text\":\"words that repeat, words that repeat\"}}").into_bytes(),
+            data: format!("{{\"number\":{i},\"text\":\"words that repeat, words that repeat\"}}")
+                .into_bytes(),
         })
         .collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.esdb");
-    let options = WriterOptions::new().unit(Unit::Seconds).codec(codec).frame_size(300).block_events_for_tests(25);
+    let options =
+        WriterOptions::new().unit(Unit::Seconds).codec(codec).frame_size(300).block_events_for_tests(25);
     let mut writer = options.metadata("made by", "a test").create(&path).unwrap();
     for event in &events {
         writer.add(event.as_event()).unwrap();
@@ -43,12 +47,15 @@ fn check_scans(reader: &Reader, truth: &[EventBuf], what: &str) {
     assert_true_prefix(reader.scan(), truth, what);
     let mut in_time = truth.to_vec();
     in_time.sort_by(|a, b| (&a.space, a.timestamp, &a.grouping).cmp(&(&b.space, b.timestamp, &b.grouping)));
-    let select = |keep: &dyn Fn(&EventBuf) -> bool| in_time.iter().filter(|&event| keep(event)).cloned().collect::<Vec<_>>();
+    let select = |keep: &dyn Fn(&EventBuf) -> bool| {
+        in_time.iter().filter(|&event| keep(event)).cloned().collect::<Vec<_>>()
+    };
     assert_true_prefix(reader.space("space-1").unwrap(), &select(&|event| event.space == b"space-1"), what);
     let scan = reader.scan().index("type", "c");
     assert_true_prefix(scan, &select(&|event| event.indexes[0].1 == b"c"), what);
     let scan = reader.space("space-2").unwrap().grouping("g1").range(1_010..);
-    let keep = |event: &EventBuf| event.space == b"space-2" && event.grouping == b"g1" && event.timestamp >= 1_010;
+    let keep =
+        |event: &EventBuf| event.space == b"space-2" && event.grouping == b"g1" && event.timestamp >= 1_010;
     assert_true_prefix(scan, &select(&keep), what);
     let truth: Vec<_> = select(&|event| event.indexes[0].1 == b"a").into_iter().rev().collect();
     let backwards = reader.scan().index("type", "a").rev();
@@ -151,11 +158,16 @@ fn a_good_block_of_another_file_is_refused() {
         assert!(text);
         let mut events = truth.clone();
         for event in &mut events {
-            event.data = String::from_utf8(event.data.clone()).unwrap().replace("words", "birds").into_bytes();
+            event.data =
+                String::from_utf8(event.data.clone()).unwrap().replace("words", "birds").into_bytes();
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("other.esdb");
-        let options = WriterOptions::new().unit(Unit::Seconds).codec(Codec::None).frame_size(300).block_events_for_tests(25);
+        let options = WriterOptions::new()
+            .unit(Unit::Seconds)
+            .codec(Codec::None)
+            .frame_size(300)
+            .block_events_for_tests(25);
         let mut writer = options.metadata("made by", "a test").create(&path).unwrap();
         events.iter().for_each(|event| writer.add(event.as_event()).unwrap());
         writer.finish().unwrap();
@@ -169,7 +181,12 @@ fn a_good_block_of_another_file_is_refused() {
     mixed[blocks[1]..blocks[2]].copy_from_slice(&other[blocks[1]..blocks[2]]);
     let reader = Reader::from_bytes(mixed).unwrap();
     let problems = reader.verify(VerifyLevel::Checksums).problems;
-    assert!(problems.iter().any(|problem| problem.problem().is_some_and(|p| p.section == Section::Block && p.rule == "T1")), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.problem().is_some_and(|p| p.section == Section::Block && p.rule == "T1")),
+        "{problems:?}"
+    );
     check_scans(&reader, &truth, "block of another file");
 }
 
@@ -181,7 +198,8 @@ fn damage_costs_only_the_answers_that_need_it() {
     let mut damaged = bytes.clone();
     damaged[block + 60] ^= 1;
     let reader = Reader::from_bytes(damaged).unwrap();
-    let first: Vec<_> = reader.space("space-0").unwrap().map(|event| event.unwrap().into_owned().unwrap()).collect();
+    let first: Vec<_> =
+        reader.space("space-0").unwrap().map(|event| event.unwrap().into_owned().unwrap()).collect();
     assert_eq!(first.len(), truth.iter().filter(|event| event.space == b"space-0").count());
     assert!(reader.space("space-2").unwrap().any(|event| event.is_err()));
 }
@@ -195,7 +213,8 @@ fn several_damaged_places_are_all_named() {
         damaged[at + 70] ^= 1;
     }
     let problems = Reader::from_bytes(damaged).unwrap().verify(VerifyLevel::Checksums).problems;
-    let blocks = problems.iter().filter(|error| error.problem().is_some_and(|p| p.section == Section::Block)).count();
+    let blocks =
+        problems.iter().filter(|error| error.problem().is_some_and(|p| p.section == Section::Block)).count();
     assert_eq!(blocks, 3, "{problems:?}");
 }
 

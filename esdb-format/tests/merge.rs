@@ -1,5 +1,7 @@
 //! Merging files: the events of all, ties in the order of the inputs.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 use esdb_format::{Codec, Event, Reader, Unit, VerifyLevel, Writer, WriterOptions, merge};
 
 fn file(folder: &std::path::Path, name: &str, events: &[(&str, i64, String)]) -> Reader {
@@ -24,8 +26,11 @@ fn merge_keeps_ties_in_input_order_and_equals_one_import() {
             (0..200).map(|i| (["b", "a", "c"][i % 3], (i % 10) as i64, format!("{input}:{i}"))).collect()
         })
         .collect();
-    let inputs: Vec<Reader> =
-        all.iter().enumerate().map(|(i, events)| file(folder.path(), &format!("in{i}.esdb"), events)).collect();
+    let inputs: Vec<Reader> = all
+        .iter()
+        .enumerate()
+        .map(|(i, events)| file(folder.path(), &format!("in{i}.esdb"), events))
+        .collect();
     let merged = folder.path().join("merged.esdb");
     let summary = merge(&inputs, seconds().create(&merged).unwrap()).unwrap();
     assert_eq!(summary.events, 1000);

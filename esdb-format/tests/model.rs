@@ -1,5 +1,7 @@
 //! Random events against a sorted `Vec`: every query, forwards, backwards, and from both ends at once.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use esdb_format::{Codec, CountBy, EventBuf, KeyPart, Reader, ReaderOptions, Scan, WriterOptions};
@@ -24,7 +26,8 @@ impl Model {
 
     fn time_order(&self) -> Vec<EventBuf> {
         let mut events = self.events.clone();
-        events.sort_by(|a, b| (&a.space, a.timestamp, &a.grouping).cmp(&(&b.space, b.timestamp, &b.grouping)));
+        events
+            .sort_by(|a, b| (&a.space, a.timestamp, &a.grouping).cmp(&(&b.space, b.timestamp, &b.grouping)));
         events
     }
 }
@@ -57,7 +60,11 @@ fn assert_scan(scan: impl Fn() -> Scan, expected: &[EventBuf], what: &str) {
     let mut cursor = scan().cursor();
     for event in expected {
         let found = cursor.next().unwrap().unwrap();
-        assert_eq!((found.timestamp(), found.data()), (event.timestamp, event.data.as_slice()), "{what}, lent");
+        assert_eq!(
+            (found.timestamp(), found.data()),
+            (event.timestamp, event.data.as_slice()),
+            "{what}, lent"
+        );
     }
     assert!(cursor.next().unwrap().is_none());
     assert_eq!(scan().total().unwrap(), expected.len() as u64, "{what}, counted");
@@ -73,7 +80,12 @@ fn check_queries(reader: &Reader, model: &Model) {
         [] => vec![(0, 10)],
         times => {
             let middle = times[times.len() / 2];
-            vec![(i64::MIN, middle), (middle, i64::MAX), (times[times.len() / 3], times[times.len() * 2 / 3]), (middle, middle)]
+            vec![
+                (i64::MIN, middle),
+                (middle, i64::MAX),
+                (times[times.len() / 3], times[times.len() * 2 / 3]),
+                (middle, middle),
+            ]
         }
     };
     for &(first, last) in &ranges {
@@ -90,7 +102,11 @@ fn check_queries(reader: &Reader, model: &Model) {
         for &(first, last) in &ranges {
             let expected: Vec<_> =
                 expected.iter().filter(|event| (first..=last).contains(&event.timestamp)).cloned().collect();
-            assert_scan(|| reader.scan().index(&pair.0, &pair.1).range(first..=last), &expected, "index and times");
+            assert_scan(
+                || reader.scan().index(&pair.0, &pair.1).range(first..=last),
+                &expected,
+                "index and times",
+            );
         }
     }
     let spaces: BTreeSet<_> = model.events.iter().map(|event| event.space.clone()).collect();
@@ -113,13 +129,17 @@ fn check_queries(reader: &Reader, model: &Model) {
         assert_eq!(listed.iter().map(|grouping| grouping.key.clone()).collect::<BTreeSet<_>>(), groupings);
         assert_eq!(entry.groupings, groupings.len() as u64);
         for grouping in &groupings {
-            let expected: Vec<_> = expected.iter().filter(|event| event.grouping == *grouping).cloned().collect();
+            let expected: Vec<_> =
+                expected.iter().filter(|event| event.grouping == *grouping).cloned().collect();
             let entry = listed.iter().find(|listed| listed.key == *grouping).unwrap();
             assert_eq!(entry.extent.count, expected.len() as u64);
             assert_scan(|| reader.space(space).unwrap().grouping(grouping), &expected, "a grouping");
             for &(first, last) in &ranges {
-                let expected: Vec<_> =
-                    expected.iter().filter(|event| (first..=last).contains(&event.timestamp)).cloned().collect();
+                let expected: Vec<_> = expected
+                    .iter()
+                    .filter(|event| (first..=last).contains(&event.timestamp))
+                    .cloned()
+                    .collect();
                 let scan = || reader.space(space).unwrap().grouping(grouping).range(first..=last);
                 assert_scan(scan, &expected, "a grouping and times");
             }
@@ -131,7 +151,11 @@ fn check_queries(reader: &Reader, model: &Model) {
         }
         for pair in &pairs {
             let matching: Vec<_> = expected.iter().filter(|event| has(event, pair)).cloned().collect();
-            assert_scan(|| reader.space(space).unwrap().index(&pair.0, &pair.1), &matching, "a space and an index");
+            assert_scan(
+                || reader.space(space).unwrap().index(&pair.0, &pair.1),
+                &matching,
+                "a space and an index",
+            );
             for other in &pairs {
                 let scan = || reader.space(space).unwrap().index(&pair.0, &pair.1).index(&other.0, &other.1);
                 let both: Vec<_> = expected
@@ -180,8 +204,10 @@ fn check_listings(reader: &Reader, model: &Model, pairs: &BTreeSet<(Vec<u8>, Vec
                 None => reader.scan(),
             };
             let by_value = scan().count_by(&[CountBy::Index(name.clone())], &|time| (time, time)).unwrap();
-            let expected_counts: BTreeMap<_, _> =
-                expected.iter().map(|(value, (count, ..))| (vec![KeyPart::Bytes(value.clone())], *count)).collect();
+            let expected_counts: BTreeMap<_, _> = expected
+                .iter()
+                .map(|(value, (count, ..))| (vec![KeyPart::Bytes(value.clone())], *count))
+                .collect();
             assert_eq!(by_value, expected_counts);
 
             let stretch = |time: i64| (time.div_euclid(3) * 3, time.div_euclid(3) * 3 + 2);
@@ -213,11 +239,23 @@ fn key(letters: &'static str, most: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn event(spaces: &'static str, groupings: &'static str) -> impl Strategy<Value = EventBuf> {
-    let timestamp = prop_oneof![20 => -60..60_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX), 1 => Just(-1_i64)];
+    let timestamp =
+        prop_oneof![20 => -60..60_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX), 1 => Just(-1_i64)];
     let pair = (key("nm", 1), key("xyz\0", 2));
-    (key(spaces, 1), key(groupings, 1), timestamp, proptest::collection::vec(pair, 0..4), key("data \n{}\"", 40)).prop_map(
-        |(space, grouping, timestamp, indexes, data)| EventBuf { space, grouping, timestamp, indexes, data },
+    (
+        key(spaces, 1),
+        key(groupings, 1),
+        timestamp,
+        proptest::collection::vec(pair, 0..4),
+        key("data \n{}\"", 40),
     )
+        .prop_map(|(space, grouping, timestamp, indexes, data)| EventBuf {
+            space,
+            grouping,
+            timestamp,
+            indexes,
+            data,
+        })
 }
 
 fn write(events: &[EventBuf], options: WriterOptions) -> Vec<u8> {
@@ -239,7 +277,7 @@ fn codec() -> impl Strategy<Value = Codec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn every_query_agrees_with_a_sorted_vec(

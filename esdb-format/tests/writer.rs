@@ -1,5 +1,7 @@
 //! The writer's promises: one file for the same events, bounded memory by spilling, nothing under the name until it is whole.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 use esdb_format::{Codec, Error, Event, EventBuf, Reader, Unit, VerifyLevel, Writer, WriterOptions, limits};
 
 /// Events of few and many groupings, with index values that repeat and some that do not; times are distinct.
@@ -7,7 +9,8 @@ fn events(count: u64) -> Vec<EventBuf> {
     (0..count)
         .map(|i| {
             let noise = i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
-            let space = if noise.is_multiple_of(3) { "giant".into() } else { format!("small-{}", noise % 9_000) };
+            let space =
+                if noise.is_multiple_of(3) { "giant".into() } else { format!("small-{}", noise % 9_000) };
             EventBuf {
                 space: space.into_bytes(),
                 grouping: format!("g{}", noise % 50).into_bytes(),
@@ -16,7 +19,8 @@ fn events(count: u64) -> Vec<EventBuf> {
                     (b"id".to_vec(), format!("{:x}", noise % 30_000).into_bytes()),
                     (b"type".to_vec(), format!("t{}", noise % 12).into_bytes()),
                 ],
-                data: format!("{{\"event\":{i},\"noise\":{noise},\"text\":\"a few words that compress\"}}").into_bytes(),
+                data: format!("{{\"event\":{i},\"noise\":{noise},\"text\":\"a few words that compress\"}}")
+                    .into_bytes(),
             }
         })
         .collect()
@@ -155,7 +159,8 @@ fn extreme_events_round_trip() {
     let big = vec![b'x'; 5 << 20];
     let times = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
     for codec in [Codec::None, Codec::Snappy, Codec::Lz4, Codec::default()] {
-        let mut writer = WriterOptions::new().unit(Unit::Nanoseconds).codec(codec).replace(true).create(&path).unwrap();
+        let mut writer =
+            WriterOptions::new().unit(Unit::Nanoseconds).codec(codec).replace(true).create(&path).unwrap();
         for (i, &time) in times.iter().rev().enumerate() {
             writer.add(Event::new("", time, "").grouping(&[i as u8 % 2]).index("", "")).unwrap();
             writer.add(Event::new("big", time, &big)).unwrap();
@@ -166,12 +171,18 @@ fn extreme_events_round_trip() {
         let found = file.verify(VerifyLevel::Deep);
         assert!(found.is_ok(), "{:?}", found.problems);
         for space in ["", "big"] {
-            let given: Vec<i64> = file.space(space).unwrap().map(|event| event.unwrap().timestamp()).collect();
+            let given: Vec<i64> =
+                file.space(space).unwrap().map(|event| event.unwrap().timestamp()).collect();
             assert_eq!(given, times);
             for (from, to) in [(i64::MIN, i64::MIN), (i64::MAX, i64::MAX), (-1, 1), (2, i64::MAX - 2)] {
-                let given: Vec<i64> =
-                    file.space(space).unwrap().range(from..=to).map(|event| event.unwrap().timestamp()).collect();
-                let expected: Vec<i64> = times.into_iter().filter(|time| (from..=to).contains(time)).collect();
+                let given: Vec<i64> = file
+                    .space(space)
+                    .unwrap()
+                    .range(from..=to)
+                    .map(|event| event.unwrap().timestamp())
+                    .collect();
+                let expected: Vec<i64> =
+                    times.into_iter().filter(|time| (from..=to).contains(time)).collect();
                 assert_eq!(given, expected, "{space:?} from {from} to {to}");
             }
         }
@@ -200,7 +211,11 @@ fn options_out_of_range_are_refused() {
 fn metadata_comes_back_in_key_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.esdb");
-    let options = WriterOptions::new().metadata("z", "1").metadata("a", "2").metadata("z", "3").metadata("", vec![0xFF]);
+    let options = WriterOptions::new()
+        .metadata("z", "1")
+        .metadata("a", "2")
+        .metadata("z", "3")
+        .metadata("", vec![0xFF]);
     options.create(&path).unwrap().finish().unwrap();
     let file = Reader::open(&path).unwrap();
     let metadata: Vec<_> = file.metadata().collect();

@@ -192,7 +192,7 @@ impl Block {
         })?;
         decoder.finish("B4")?;
         if firsts.iter().copied().min() != Some(0) || step == 0 {
-            return Err(decoder.corrupt("B4", "smallest timestamp is not the first one of any grouping"));
+            return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
         let mut times = Vec::with_capacity(self.rows());
         let mut deltas = deltas.iter();
@@ -226,7 +226,8 @@ impl Block {
         get_or_decode(&self.indexes, || {
             let range = &self.areas.values;
             let offset = self.area_offset(range);
-            let values = self.codecs.unpack_area(&self.columns[range.clone()], self.areas.values_len, offset)?;
+            let values =
+                self.codecs.unpack_area(&self.columns[range.clone()], self.areas.values_len, offset)?;
             let values = Decoder::unpacked(&values, offset, Section::Block);
             let columns: Vec<_> = self.areas.indexes.iter().map(|range| self.area(range)).collect();
             Indexes::decode(values, columns, self.rows())
@@ -279,7 +280,9 @@ impl Runs {
     }
 
     fn memory(&self) -> usize {
-        self.spaces.memory() + self.groupings.memory() + 4 * (self.space_ends.len() + self.grouping_ends.len())
+        self.spaces.memory()
+            + self.groupings.memory()
+            + 4 * (self.space_ends.len() + self.grouping_ends.len())
     }
 }
 

@@ -60,11 +60,19 @@ impl BlockDraft {
     }
 
     /// Appends an event. Its entries follow with [`add_entry`](Self::add_entry).
-    pub(crate) fn add(&mut self, space: &[u8], grouping: &[u8], timestamp: i64, data: &[u8], key_bytes: usize) {
+    pub(crate) fn add(
+        &mut self,
+        space: &[u8],
+        grouping: &[u8],
+        timestamp: i64,
+        data: &[u8],
+        key_bytes: usize,
+    ) {
         let last_space = self.spaces.len().checked_sub(1);
         let last_grouping = self.groupings.len().checked_sub(1);
         let same_space = last_space.is_some_and(|last| self.spaces.get(last) == space);
-        let same_grouping = same_space && last_grouping.is_some_and(|last| self.groupings.get(last) == grouping);
+        let same_grouping =
+            same_space && last_grouping.is_some_and(|last| self.groupings.get(last) == grouping);
         if !same_space {
             self.spaces.push(space);
             self.space_groupings.push(0);
@@ -115,7 +123,10 @@ impl BlockDraft {
         self.payload.capacity()
             + 32 * self.timestamps.capacity()
             + 8 * self.entries.capacity()
-            + [&self.spaces, &self.groupings, &self.names, &self.values].map(Strings::memory).iter().sum::<usize>()
+            + [&self.spaces, &self.groupings, &self.names, &self.values]
+                .map(Strings::memory)
+                .iter()
+                .sum::<usize>()
     }
 
     /// Compresses the block. `areas` has no dictionary, `frames` the file's.
@@ -243,7 +254,8 @@ impl BlockDraft {
             rest = after;
         }
         let base = firsts.iter().copied().min().unwrap_or(0);
-        let mut firsts: Vec<u64> = firsts.iter().map(|first| first.wrapping_sub(base).cast_unsigned()).collect();
+        let mut firsts: Vec<u64> =
+            firsts.iter().map(|first| first.wrapping_sub(base).cast_unsigned()).collect();
         // Seconds kept in a file of milliseconds cost no more than seconds.
         let step = firsts.iter().chain(&deltas).fold(0, |step, &difference| gcd(difference, step)).max(1);
         if step > 1 {
@@ -299,7 +311,8 @@ impl BlockDraft {
 
     fn encode_index(&self, rows: &[u64], places: &[u64]) -> Vec<u8> {
         let mut out = Vec::new();
-        let one_each = rows.len() == self.len() && rows.iter().zip(0..).all(|(&row, expected)| row == expected);
+        let one_each =
+            rows.len() == self.len() && rows.iter().zip(0..).all(|(&row, expected)| row == expected);
         if one_each {
             out.put_u8(0);
         } else {

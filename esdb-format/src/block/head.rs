@@ -60,7 +60,12 @@ impl Head {
         compare(sum, checksum(content), Section::Block, offset, "B1")?;
         let own = fields.u64("B1")?;
         if own != offset {
-            return Err(Error::corrupt(Section::Block, offset, "B1", format!("offset is {own}, {offset} expected")));
+            return Err(Error::corrupt(
+                Section::Block,
+                offset,
+                "B1",
+                format!("offset is {own}, {offset} expected"),
+            ));
         }
         let head = Self {
             offset,
@@ -74,7 +79,8 @@ impl Head {
         let dictionary = fields.u32("B1")?;
         let (unit, codec, has_dictionary) = (fields.u8("B1")?, fields.u8("B1")?, fields.u8("B1")?);
         if (unit, codec) != (layout.unit.code(), layout.codec.code())
-            || (has_dictionary, dictionary) != (u8::from(layout.dictionary_len > 0), layout.dictionary_checksum)
+            || (has_dictionary, dictionary)
+                != (u8::from(layout.dictionary_len > 0), layout.dictionary_checksum)
         {
             return Err(fields.corrupt("B1", "unit, codec or dictionary is not the file's"));
         }
@@ -84,7 +90,8 @@ impl Head {
         if head.count == 0 || head.count as usize > limits::BLOCK_EVENTS {
             return Err(fields.corrupt("L1", format!("block of {} events", head.count)));
         }
-        if head.first_ordinal.checked_add(u64::from(head.count)).is_none_or(|end| i64::try_from(end).is_err()) {
+        if head.first_ordinal.checked_add(u64::from(head.count)).is_none_or(|end| i64::try_from(end).is_err())
+        {
             return Err(fields.corrupt("L1", format!("first ordinal is {}", head.first_ordinal)));
         }
         if head.payload_len > limits::DATA as u64 + limits::BLOCK_DATA as u64 {

@@ -45,7 +45,10 @@ impl Indexes {
                     return Err(area.corrupt("B8", "index values do not ascend"));
                 }
             }
-            decoded.push(IndexColumn { values: start..start + count, entries: Entries::decode(column, rows, count)? });
+            decoded.push(IndexColumn {
+                values: start..start + count,
+                entries: Entries::decode(column, rows, count)?,
+            });
         }
         area.finish("B4")?;
         Ok(Self { names, values, columns: decoded })
@@ -127,7 +130,6 @@ impl IndexColumn {
             }
         }
     }
-
 }
 
 impl Entries {
@@ -164,13 +166,14 @@ impl Entries {
                     Ok(())
                 })?;
                 let places = decode_places(&mut decoder, count)?;
-                let ascend = listed.windows(2).zip(places.windows(2)).all(|(r, p)| r[0] < r[1] || p[0] < p[1]);
+                let ascend =
+                    listed.windows(2).zip(places.windows(2)).all(|(r, p)| r[0] < r[1] || p[0] < p[1]);
                 if !ascend || count == 0 {
                     return Err(here.corrupt("B8", "entries do not ascend"));
                 }
                 Self::Listed { rows: listed, places }
             }
-            form => return Err(here.corrupt("B4", format!("form of an index column is {form}"))),
+            form => return Err(here.corrupt("B8", format!("form of an index column is {form}"))),
         };
         decoder.finish("B4")?;
         Ok(entries)

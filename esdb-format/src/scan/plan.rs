@@ -33,38 +33,42 @@ impl Plan {
         let indexed = !selection.indexes.is_empty();
         let everything = 0..file.footer.events;
         let rows = |ordinals, filter| Self::Rows(Box::new(RowScan::new(file, ordinals, filter)));
-        let windows = |numbers, times, within| Self::Windows(Box::new(WindowScan::new(file, numbers, times, within)));
+        let windows = |numbers, ordinals, times, within| {
+            Self::Windows(Box::new(WindowScan::new(file, numbers, ordinals, times, within)))
+        };
         let Some(space) = &selection.space else {
             return Ok(if indexed {
                 let numbers = Numbers::of_indexes(file, &selection.indexes, everything.clone())?;
-                windows(numbers, times, everything)
+                windows(numbers, Ordinals::new(file), times, everything)
             } else {
                 rows(everything, RowFilter { times, indexes: Vec::new() })
             });
         };
         let Some(entry) = space_entry(file, space)? else { return Ok(Self::Nothing) };
+        let ordinals = Ordinals::of_space(file, &entry);
         if let Some(grouping) = &selection.grouping {
             let Some(all) = grouping_ordinals(file, &entry, grouping)? else { return Ok(Self::Nothing) };
             if !indexed {
                 return Ok(rows(ordinals_in(file, &all, times)?, RowFilter::default()));
             }
-            let numbers = Numbers::of_indexes(file, &selection.indexes, time_numbers_in(file, &entry, times)?)?;
+            let numbers =
+                Numbers::of_indexes(file, &selection.indexes, time_numbers_in(file, &entry, times)?)?;
             // Reading a grouping's index columns is cheaper than following many lists that leave it.
             return Ok(if all.end - all.start <= 4 * numbers.count_at_most() {
                 let filter = RowFilter { times: Times::default(), indexes: selection.indexes.clone() };
                 rows(ordinals_in(file, &all, times)?, filter)
             } else {
-                windows(numbers, Times::default(), all)
+                windows(numbers, ordinals, Times::default(), all)
             });
         }
         let range = time_numbers_in(file, &entry, times)?;
         Ok(if indexed {
             let numbers = Numbers::of_indexes(file, &selection.indexes, range)?;
-            windows(numbers, Times::default(), entry.ordinals())
+            windows(numbers, ordinals, Times::default(), entry.ordinals())
         } else if entry.groupings == 1 {
             rows(range, RowFilter::default())
         } else {
-            windows(Numbers::Range(range), Times::default(), entry.ordinals())
+            windows(Numbers::Range(range), ordinals, Times::default(), entry.ordinals())
         })
     }
 
@@ -110,7 +114,8 @@ pub(crate) fn grouping_ordinals(
     let Some(entry) = file.groupings().get(&key, GroupingEntry::decode)? else { return Ok(None) };
     let ordinals = space.ordinals();
     let start = ordinals.start.checked_add(entry.first);
-    let end = start.and_then(|start| start.checked_add(entry.extent.count)).filter(|&end| end <= ordinals.end);
+    let end =
+        start.and_then(|start| start.checked_add(entry.extent.count)).filter(|&end| end <= ordinals.end);
     match start.zip(end) {
         Some((start, end)) => Ok(Some(start..end)),
         None => {
@@ -197,7 +202,8 @@ fn first_time_number(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64
     let first = position_of(&mut frames, all.start)?;
     let last = position_of(&mut frames, all.end - 1)?;
     // The frame that may hold the border is the last one that begins before it.
-    let position = frames.partition(first + 1..last + 1, |frames| Ok(before(TimeFrame::peek(frames.value())?.1)))? - 1;
+    let position =
+        frames.partition(first + 1..last + 1, |frames| Ok(before(TimeFrame::peek(frames.value())?.1)))? - 1;
     frames.go_to(position)?;
     let key = crate::codec::from_key64(frames.key()).unwrap_or(all.start);
     let count = TimeFrame::peek(frames.value())?.0.min(FRAME as u64);
@@ -220,6 +226,11 @@ pub(crate) fn timestamp_of(
     let block = file.block(&block_entry(blocks, ordinal)?)?;
     let row = ordinal - block.head().first_ordinal;
     block.times()?.get(row as usize).copied().ok_or_else(|| {
-        Error::corrupt(Section::Block, block.head().offset, "B2", format!("event {ordinal} is not in its block"))
+        Error::corrupt(
+            Section::Block,
+            block.head().offset,
+            "B2",
+            format!("event {ordinal} is not in its block"),
+        )
     })
 }

@@ -141,12 +141,19 @@ impl End {
     }
 
     /// Goes to the block that holds `ordinal`.
-    fn enter(&mut self, file: &Arc<OpenFile>, ordinal: u64, left: &Range<u64>, filter: &RowFilter) -> Result<()> {
+    fn enter(
+        &mut self,
+        file: &Arc<OpenFile>,
+        ordinal: u64,
+        left: &Range<u64>,
+        filter: &RowFilter,
+    ) -> Result<()> {
         let entry = block_entry(&mut self.blocks, ordinal)?;
         let block = file.block(&entry)?;
         let head = *block.head();
         if ordinal >= head.end_ordinal() {
-            let reason = format!("event {ordinal} should be here, the block ends before {}", head.end_ordinal());
+            let reason =
+                format!("event {ordinal} should be here, the block ends before {}", head.end_ordinal());
             return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
         }
         let start = left.start.saturating_sub(head.first_ordinal) as usize;
@@ -186,7 +193,8 @@ impl End {
         let timestamp = block.times()?[row];
         match slot {
             Some(event) if Arc::ptr_eq(&event.block, block) && Arc::ptr_eq(&event.data, &self.data) => {
-                (event.row, event.timestamp, event.start, event.end) = (row, timestamp, range.start, range.end);
+                (event.row, event.timestamp, event.start, event.end) =
+                    (row, timestamp, range.start, range.end);
             }
             _ => {
                 let (block, data) = (Arc::clone(block), Arc::clone(&self.data));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 
 use super::numbers::Numbers;
@@ -42,9 +42,15 @@ struct End {
 }
 
 impl WindowScan {
-    pub(crate) fn new(file: &Arc<OpenFile>, numbers: Numbers, times: Times, within: Range<u64>) -> Self {
+    /// `ordinals` translates the numbers; only events with ordinals `within` and timestamps in `times` are given.
+    pub(crate) fn new(
+        file: &Arc<OpenFile>,
+        numbers: Numbers,
+        ordinals: Ordinals,
+        times: Times,
+        within: Range<u64>,
+    ) -> Self {
         let end = || End { events: VecDeque::new(), put_back: VecDeque::new(), window: FIRST_WINDOW };
-        let ordinals = Ordinals::new(file);
         Self { file: Arc::clone(file), numbers, ordinals, times, within, front: end(), back: end() }
     }
 
@@ -100,7 +106,8 @@ impl WindowScan {
         }
         if taken.is_empty() {
             // What the other end put back is still to come, from this side.
-            let (this, other) = if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
+            let (this, other) =
+                if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
             this.put_back.extend(other.put_back.drain(..).rev());
             return if this.put_back.is_empty() { Ok(false) } else { self.fill(back) };
         }
@@ -145,7 +152,7 @@ fn fetch(
     wanted.sort_unstable();
 
     let mut arena = Vec::new();
-    let mut found: Vec<Option<(Arc<crate::block::Block>, u32, Range<usize>)>> = vec![None; numbers.len()];
+    let mut found = vec![None; numbers.len()];
     let mut blocks = file.blocks().cursor();
     let (mut data, mut stored, mut memory) = (Vec::new(), Vec::new(), 0);
     let mut rest = wanted.as_slice();
@@ -155,7 +162,7 @@ fn fetch(
         let head = *block.head();
         if ordinal >= head.end_ordinal() {
             let reason = format!("no block holds event {ordinal}");
-            return Err(crate::Error::corrupt(crate::Section::Block, head.offset, "B2", reason));
+            return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
         }
         let (here, after) = rest.split_at(rest.partition_point(|(ordinal, _)| *ordinal < head.end_ordinal()));
         rest = after;
