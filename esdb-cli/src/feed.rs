@@ -88,6 +88,7 @@ impl Reading {
                 }
             }
             bytes += source.progress().read();
+            self.progress.at(bytes);
         }
         self.hand_on();
         self.rejects.finish()?;
