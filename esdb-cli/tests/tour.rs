@@ -35,7 +35,8 @@ fn the_tour_of_the_readme_is_true() {
     fs::create_dir(folder.path().join("fixtures")).unwrap();
     fs::copy(root.join("fixtures/sample.ndjson"), folder.path().join("fixtures/sample.ndjson")).unwrap();
     let esdb = Path::new(env!("CARGO_BIN_EXE_esdb")).parent().unwrap();
-    let path = env::join_paths([esdb.to_owned()].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
+    let path =
+        env::join_paths([esdb.to_owned()].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap())));
     let commands = commands(&fs::read_to_string(root.join("README.md")).unwrap());
     assert!(commands.len() >= 10, "{} commands", commands.len());
     for (command, expected) in commands {
