@@ -47,6 +47,19 @@ fn shop(count: u64) -> Vec<EventBuf> {
         .collect()
 }
 
+/// Events whose words repeat from one frame to the next: a dictionary pays.
+fn wordy(count: u64) -> Vec<EventBuf> {
+    const SYLLABLES: [&str; 12] = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe"];
+    let word = |n: u64| -> String { (0..4).map(|i| SYLLABLES[(noise(n * 5 + i) % 12) as usize]).collect() };
+    (0..count)
+        .map(|i| {
+            let text: Vec<String> = (0..12).map(|j| word(noise(i * 12 + j) % 120)).collect();
+            let data = format!(r#"{{"message":"{}","severity":"notice","source":"a vector"}}"#, text.join(" "));
+            event("s", "", i as i64, &[], &data)
+        })
+        .collect()
+}
+
 fn good_vectors() -> Vec<Good> {
     let seconds = || WriterOptions::new().unit(Unit::Seconds);
     let good = |name, comment, rules, options, events| Good { name, comment, rules, options, events };
@@ -135,8 +148,8 @@ fn good_vectors() -> Vec<Good> {
             "dictionary",
             "A zstd dictionary that wins, in both places.",
             &["D1", "D2", "Z1"],
-            seconds(),
-            shop(9_000),
+            seconds().frame_size(1_024),
+            wordy(300),
         ),
         good(
             "frames",
