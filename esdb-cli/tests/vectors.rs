@@ -54,7 +54,8 @@ fn wordy(count: u64) -> Vec<EventBuf> {
     (0..count)
         .map(|i| {
             let text: Vec<String> = (0..12).map(|j| word(noise(i * 12 + j) % 120)).collect();
-            let data = format!(r#"{{"message":"{}","severity":"notice","source":"a vector"}}"#, text.join(" "));
+            let data =
+                format!(r#"{{"message":"{}","severity":"notice","source":"a vector"}}"#, text.join(" "));
             event("s", "", i as i64, &[], &data)
         })
         .collect()

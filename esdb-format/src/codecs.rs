@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::block::FrameAt;
 use crate::checksum::check;
 use crate::compression::{Codec, Decompressor};
 use crate::dictionary::Dictionary;
@@ -18,6 +17,18 @@ pub(crate) struct Codecs {
     frames_unpacked: AtomicU64,
     /// Whether checksums of frames are compared.
     checks: bool,
+}
+
+/// A stored payload frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameAt {
+    /// Where it stands in the file.
+    pub(crate) offset: u64,
+    /// Its stored length.
+    pub(crate) len: usize,
+    pub(crate) checksum: u32,
+    /// Its uncompressed length.
+    pub(crate) data_len: usize,
 }
 
 impl Codecs {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::block::{Block, FrameAt, read_block};
+use crate::block::{Block, read_block};
 use crate::checksum::check;
-use crate::codecs::Codecs;
+use crate::codecs::{Codecs, FrameAt};
 use crate::compression::Codec;
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result, Section};
