@@ -67,20 +67,20 @@ impl Pipeline {
         output: &mut Output,
         written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
     ) -> Result<()> {
-        let number = self.next_draft;
-        self.next_draft += 1;
-        let large = draft.memory() > LARGE;
         match &self.pool {
-            Some(Pool { jobs: Some(jobs), most_in_flight, .. }) if !large => {
+            Some(Pool { jobs: Some(jobs), most_in_flight, .. }) if draft.memory() <= LARGE => {
                 let most = *most_in_flight;
-                jobs.send((number, draft)).map_err(|_| lost_worker())?;
+                jobs.send((self.next_draft, draft)).map_err(|_| lost_worker())?;
+                self.next_draft += 1;
                 self.collect(most, output, written)
             }
             _ => {
+                // Nothing may be in flight; this draft, which no worker has, must not count as such.
                 self.collect(1, output, written)?;
                 let block = self.encoder.encode(&draft)?;
                 drop(draft);
-                self.done.insert(number, block);
+                self.done.insert(self.next_draft, block);
+                self.next_draft += 1;
                 self.write_done(output, written)
             }
         }
