@@ -377,6 +377,10 @@ class File:
             yield block
         need(count == self.count, "F5", f"footer: {self.count} events expected, found {count}")
 
+    @functools.cache
+    def events(self):
+        return [event for block in self.blocks() for event in block.events]
+
     def read_page(self, handle):
         """§4.4: compare, copy, compare, decode"""
         place = f"page at {handle.offset}"
@@ -426,6 +430,7 @@ class File:
         yield from below(root, self.read_page(root))
         need(before == count, "P3", f"tree at {root.offset}: {count} entries expected, found {before}")
 
+    @functools.cache
     def spaces(self):
         """§6.2: first ordinal, number of events, times, number of groupings, the only grouping"""
         return {space: tuple(fields(value, "vvsvvr", "spaces")) for space, value in self.tree("spaces")}
@@ -434,6 +439,7 @@ class File:
         """§6.3"""
         return {key: tuple(fields(value, "vvsv", "groupings")) for key, value in self.tree("groupings")}
 
+    @functools.cache
     def indexes(self):
         """§6.4: what is said of each name and of each pair, and the time numbers of each pair"""
         names, pairs, lists = {}, {}, {}
@@ -457,6 +463,7 @@ class File:
         cursor.end()
         return found
 
+    @functools.cache
     def time_order(self):
         """§6.5: timestamp of the first event and ordinals of each frame, by its first time number"""
         found = {}
@@ -477,7 +484,7 @@ class File:
 
 def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
     """Events in file order; with a space or index pairs in time order. `until` is the first timestamp not wanted."""
-    events = [event for block in file.blocks() for event in block.events]
+    events = file.events()
     ordinals = range(len(events))
     if space is not None or pairs:
         spaces, wanted, lists = file.spaces(), defaultdict(set), file.indexes()[2]
@@ -578,7 +585,6 @@ def read_facts(file):
     for kind, handle in extra:
         section = file.read(*handle[:2], "X4", "extra section")
         need_checksum(section, handle.checksum, "X4", f"extra section at {handle.offset}")
-        print(f"extra section of kind {kind}: not understood", file=sys.stderr)
     return statistics, [handle[:2] for _, handle in extra]
 
 
