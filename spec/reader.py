@@ -106,12 +106,11 @@ class Cursor:
         outside, self.rule = self.rule, "I1"
         first, base = self.uint(1), self.varint()
         width, (exceptions, high) = first & 127, self.take(2) if first & 128 else (0, 0)
-        self.need(width + high <= 64 and exceptions <= n, "I1", f"widths {width}, {high}, {exceptions} exceptions")
-        self.need(first < 128 or exceptions and high, "I1", f"{exceptions} exceptions of {high} bits")
+        good = width + high <= 64 and exceptions <= n and (first < 128 or exceptions and high)
+        self.need(good, "I1", f"width {width}, {exceptions} exceptions of {high} bits")
         values, positions, highs = self.packed(n, width), self.take(exceptions), self.packed(exceptions, high)
-        self.need(ascending(positions) and all(position < n for position in positions), "I1", f"positions {positions.hex()}") \
-            if exceptions else None
-        self.need(all(highs), "I1", "a high part is zero")
+        good = ascending(positions) and all(position < n for position in positions) and all(highs)
+        self.need(good, "I1", f"exceptions at {list(positions)}, high parts {highs}")
         for position, part in zip(positions, highs):
             values[position] |= part << width
         self.need(base + max(values) < 1 << 64, "I2", "a value has more than 64 bits")
@@ -132,14 +131,13 @@ class Cursor:
         self.need(shared + length <= 65543, "L1", f"a string of {shared + length} bytes")
         return previous[:shared] + self.take(length)
 
-    def string(self, previous):
-        string = self.front_coded(previous, self.varint(), self.varint())
-        self.undone += len(string)
-        self.need(len(string) <= 65535 and self.undone <= 32 * MIB, "L1", f"strings of {self.undone} bytes")
-        return string
-
-    def strings(self, count):
-        return list(itertools.accumulate(range(count), lambda previous, _: self.string(previous), initial=b""))[1:]
+    def strings(self, count, previous=b""):
+        found = []
+        for _ in range(count):
+            found.append(previous := self.front_coded(previous, self.varint(), self.varint()))
+            self.undone += len(previous)
+            self.need(len(previous) <= 65535 and self.undone <= 32 * MIB, "L1", f"strings of {self.undone} bytes")
+        return found
 
 
 def fields(value, kinds, place):
@@ -159,22 +157,25 @@ def undo_piece(codec, stored, size, place, dictionary=None):
     need(codec and len(stored) < size, "Z1", f"{place}: impossible")
     need(size <= SHRINK[codec] * len(stored), "Z2", f"{place}: more than the codec can shrink")
     try:
-        plain = decompress(CODECS[codec], stored, size, dictionary)
+        plain = DECOMPRESS[codec](stored, size, dictionary)
     except Exception as error:  # each library has errors of its own
         raise Reject("Z2", f"{place}: {error}") from error
     need(len(plain) == size, "Z2", f"{place}: found {len(plain)}")
     return plain
 
 
-def decompress(codec, stored, size, dictionary):
-    if codec == "lz4":
-        return lz4.block.decompress(stored, uncompressed_size=size)
-    if codec == "snappy":
-        need(cramjam.snappy.decompress_raw_len(stored) == size, "Z2", "another length")
-        return bytes(cramjam.snappy.decompress_raw(stored))
+def undo_snappy(stored, size, _):
+    need(cramjam.snappy.decompress_raw_len(stored) == size, "Z2", "another length")
+    return bytes(cramjam.snappy.decompress_raw(stored))
+
+
+def undo_zstd(stored, size, dictionary):
     frame = zstandard.get_frame_parameters(stored)
     need(frame.content_size == size and not frame.has_checksum and not frame.dict_id, "Z2", "another frame header")
     return zstandard.ZstdDecompressor(dict_data=dictionary).decompress(stored, allow_extra_data=False)
+
+
+DECOMPRESS = None, undo_snappy, lambda stored, size, _: lz4.block.decompress(stored, uncompressed_size=size), undo_zstd
 
 
 # §5: event blocks
@@ -189,9 +190,9 @@ class Block:
         data = file.read(*self.handle[:2], "B1", self.place)
         self.need(len(data) >= 56, "T1", "length")
         self.read_head(file, data[:56], key)
-        self.columns, self.payload = data[56:56 + self.columns_length], data[56 + self.columns_length:]
-        need_checksum(self.columns, self.columns_checksum, "B1", f"{self.place}, columns")
-        self.read_columns(self.columns)
+        columns, self.payload = data[56:56 + self.columns_length], data[56 + self.columns_length:]
+        need_checksum(columns, self.columns_checksum, "B1", f"{self.place}, columns")
+        self.read_columns(columns)
         self.events = [Event(*key, *event) for key, *event in zip(self.keys, self.times, self.pairs, self.data)]
         found = min(self.times), max(self.times) - min(self.times)
         self.need(found == (earliest, span), "T1", f"time range {found}, in the table {(earliest, span)}")
@@ -203,23 +204,19 @@ class Block:
         """§5.1, and that the table of blocks says the same"""
         (marker, offset, self.ordinal, self.count, self.columns_length, payload_length, self.columns_checksum,
          dictionary_checksum, unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(head)
-        self.need(marker == BLOCK_MARKER, "B1", "no marker")
         need_checksum(head[:52], checksum, "B1", f"{self.place}, head")
-        self.need(offset == self.handle.offset and zero == 0, "B1", f"own offset {offset}, zero byte {zero}")
-        found = unit, codec, has_dictionary, dictionary_checksum
-        expected = file.unit, file.codec, int(file.dictionary_length > 0), file.dictionary_checksum
-        self.need(found == expected, "B1", f"unit, codec, dictionary {found}, in the header {expected}")
+        found = marker, offset, unit, codec, has_dictionary, dictionary_checksum, zero
+        expected = (BLOCK_MARKER, self.handle.offset, file.unit, file.codec, file.dictionary_length > 0,
+                    file.dictionary_checksum, 0)
+        self.need(found == expected, "B1", f"{expected} expected in the head, found {found}")
         good = 1 <= self.count <= 4096 and payload_length < (1 << 30) + MIB
         self.need(good, "L1", f"{self.count} events, {payload_length} bytes of payload")
         found = key64(self.ordinal), 56 + self.columns_length + payload_length, checksum
         self.need(found == (key, *self.handle[1:]), "T1", "the table has another first ordinal, length or checksum")
 
-    def area(self, data, name="area"):
-        return Cursor(data, "B4", f"{self.place}, {name}")
-
     def read_columns(self, columns):
         """§5.2: the directory, then the areas"""
-        directory = self.area(columns, "columns")
+        directory = Cursor(columns, "B4", f"{self.place}, columns")
         spaces, groupings, frames, names, keys_plain, keys, *sizes, values_plain, values = \
             [directory.varint() for _ in range(12)]
         self.need(spaces <= groupings <= self.count, "B6", f"{spaces} spaces, {groupings} groupings")
@@ -229,13 +226,14 @@ class Block:
         directory.end()
         areas[0] = undo_piece(self.codec, areas[0], keys_plain, f"{self.place}, keys")
         areas[5] = undo_piece(self.codec, areas[5], values_plain, f"{self.place}, values")
-        keys, runs, times, lengths, frame_area, values, *indexes = areas = list(map(self.area, areas))
+        keys, runs, times, lengths, frames_area, values, *indexes = areas = \
+            [Cursor(area, "B4", f"{self.place}, area") for area in areas]
         self.read_runs(keys.strings(spaces), keys.strings(groupings), runs.column(spaces), runs.column(groupings))
         self.read_times(times.svarint(), times.varint(), times.column(groupings), times.column(self.count - groupings))
         self.lengths = lengths.column(self.count)
         self.need(max(self.lengths) < 1 << 30, "L1", f"data of {max(self.lengths)} bytes")
-        counts, stored = [count + 1 for count in frame_area.column(frames)], frame_area.column(frames)
-        self.read_frames(list(zip(counts, stored, [frame_area.uint(4) for _ in range(frames)])))
+        counts, stored = [count + 1 for count in frames_area.column(frames)], frames_area.column(frames)
+        self.read_frames(list(zip(counts, stored, [frames_area.uint(4) for _ in range(frames)])))
         self.read_indexes(values, indexes)
         for area in areas:
             area.end()
@@ -274,7 +272,7 @@ class Block:
         """Areas 6 and 7: the index pairs of every event"""
         self.pairs, name = [[] for _ in range(self.count)], None
         for column in columns:
-            before, name = name, values.string(name or b"")
+            before, name = name, values.strings(1, name or b"")[0]
             texts = values.strings(values.varint())
             good = (before is None or before < name) and texts and ascending(texts)
             self.need(good, "B8", f"{name!r} or its values do not ascend")
@@ -313,9 +311,8 @@ class File:
         """§3.4"""
         tail = self.read(max(self.size - 288, 0), min(self.size, 288), "F2", "footer")
         if tail[280:] != FOOTER_MAGIC:
-            ours = self.read(0, min(self.size, 8), "F2", "header") == HEADER_MAGIC
-            missing = "the end of the file is missing: it is cut off or unfinished"
-            raise Reject("F2", missing if ours else "this is not an esdb file")
+            need(self.read(0, min(self.size, 8), "F2", "header") == HEADER_MAGIC, "F2", "this is not an esdb file")
+            raise Reject("F2", "the end of the file is missing: it is cut off or unfinished")
         (length, header_fields, self.header_checksum, zero, self.count, self.earliest, self.latest, roots, *facts,
          self.content_digest, self.file_digest, checksum, footer_length, version, zeros, _) = FOOTER.unpack(tail)
         need(version <= 1, "V1", f"the file has version {version}: it is newer than this program reads")
@@ -346,8 +343,7 @@ class File:
         magic, header_fields, zeros, checksum = HEADER.unpack(data)
         need(magic == HEADER_MAGIC and not any(zeros), "H1", "header: no magic, or bytes 32 to 59 are not zero")
         need_checksum(data[:60], checksum, "H1", "header")
-        agrees = (header_fields, checksum) == (self.header_fields, self.header_checksum)
-        need(agrees, "F4", "header: the footer has another one")
+        need((header_fields, checksum) == (self.header_fields, self.header_checksum), "F4", "header: the footer has another one")
 
     def read_dictionary(self, at):
         """§3.3: where the section ends"""
@@ -493,7 +489,7 @@ def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.
         first, count = (0, len(events)) if space is None else spaces.get(space, (0, 0))[:2]
         numbers = set(ordinals).intersection(range(first, first + count), *wanted.values())
         order = {first + i: ordinal for first, (_, frame) in file.time_order().items() for i, ordinal in enumerate(frame)}
-        for first, count, _, _, groupings, _ in spaces.values():
+        for first, count, *_, groupings, _ in spaces.values():
             need(groupings == 1 or order.keys() >= set(ordinals[first:first + count]), "T6", "a time number without a frame")
         ordinals = [order.get(number, number) for number in sorted(numbers)]
     for event in map(events.__getitem__, reversed(ordinals) if reverse else ordinals):
@@ -512,34 +508,30 @@ def summary(rows):
 
 def derive(events):
     """§6: what the trees must hold"""
-    spaces, groupings, names, pairs, lists, order = {}, {}, {}, {}, defaultdict(list), {}
-    by_space, by_name = defaultdict(list), defaultdict(lambda: defaultdict(list))
-    for ordinal, event in enumerate(events):
-        by_space[event.space].append((event.timestamp, ordinal, event))
-    for space, rows in by_space.items():
-        first, parts = rows[0][1], defaultdict(list)
-        for row in rows:
-            parts[row[2].grouping].append(row)
-        spaces[space] = first, *summary(rows), len(parts), next(iter(parts)) if len(parts) == 1 else b""
+    spaces, groupings, names, pairs, order, values = {}, {}, defaultdict(list), defaultdict(list), {}, defaultdict(set)
+    for space, rows in itertools.groupby(enumerate(events), key=lambda row: row[1].space):
+        rows = [(event.timestamp, ordinal, event) for ordinal, event in rows]
+        first, parts = rows[0][1], [list(part) for _, part in itertools.groupby(rows, key=lambda row: row[2].grouping)]
+        spaces[space] = first, *summary(rows), len(parts), rows[0][2].grouping if len(parts) == 1 else b""
         rows.sort()  # by timestamp, then by ordinal: time order
         if len(parts) > 1:
-            groupings |= {key64(first) + key: (part[0][1] - first, *summary(part)) for key, part in parts.items()}
-            for i in range(0, len(rows), 128):
-                order[first + i] = rows[i][0], [ordinal for _, ordinal, _ in rows[i:i + 128]]
-        for number, row in enumerate(rows, first):
-            for name, value in row[2].pairs:
-                by_name[name][value].append(row)
-                lists[name, value].append(number)
-    for name, values in by_name.items():
-        names[name] = [len(values), *summary([*itertools.chain(*values.values())])]
-        pairs |= {(name, value): [*summary(rows)] for value, rows in values.items()}
-    return spaces, groupings, names, pairs, lists, order
+            groupings |= {key64(first) + part[0][2].grouping: (part[0][1] - first, *summary(part)) for part in parts}
+            starts = range(0, len(rows), 128)
+            order |= {first + i: (rows[i][0], [ordinal for _, ordinal, _ in rows[i:i + 128]]) for i in starts}
+        for number, (timestamp, _, event) in enumerate(rows, first):
+            for name, value in event.pairs:
+                values[name].add(value)
+                names[name].append((timestamp,))
+                pairs[name, value].append((timestamp, number))
+    names = {name: [len(values[name]), *summary(rows)] for name, rows in names.items()}
+    lists = {pair: [number for _, number in rows] for pair, rows in pairs.items()}
+    return spaces, groupings, names, {pair: [*summary(rows)] for pair, rows in pairs.items()}, lists, order
 
 
 def same(rule, what, found, expected):
     for key in sorted(found.keys() | expected.keys()):
-        good = key in found and key in expected and found[key] == expected[key]
-        need(good, rule, f"{what}: {key!r}: {expected.get(key)} expected, found {found.get(key)}")
+        a, b = expected.get(key), found.get(key)
+        need(a == b, rule, f"{what}: {key!r}: {a} expected, found {b}")
 
 
 def verify(file):
@@ -562,11 +554,13 @@ def verify(file):
     expected = [len(spaces), sum(groupings for *_, groupings, _ in spaces.values()), len(names), len(pairs),
                 sum(map(len, lists.values())), len(blocks), sum(block.frames for block in blocks),
                 sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
-                sum(56 + len(block.columns) for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
+                sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
     need(statistics == expected, "X1", f"facts: statistics {expected} expected, found {statistics}")
     pages = [page for tree in TREES for page in file.pages[tree][:-1]] + [file.pages[tree][-1] for tree in TREES]
-    check_parts([(0, 64), dictionary, *(block.handle[:2] for block in blocks), second_dictionary, *pages, *extra_sections,
-                 file.facts[:2], (file.size - 288, 288)])
+    parts = [(0, 64), dictionary, *(block.handle[:2] for block in blocks), second_dictionary, *pages, *extra_sections,
+             file.facts[:2], (file.size - 288, 288)]
+    for (offset, length), (after, _) in itertools.pairwise(parts):
+        need(offset + length == after, "F1", f"{offset + length} expected, where a part begins at {after}")
     found = blake3.blake3(file.read(0, file.size - 56, "F3", "file")).digest(), content_digest(file.unit, events)
     need(found == (file.file_digest, file.content_digest), "G1", f"file digest, content digest: found {found}")
 
@@ -588,12 +582,6 @@ def read_facts(file):
     return statistics, [handle[:2] for _, handle in extra]
 
 
-def check_parts(parts):
-    """F1: parts, blocks and pages follow one another; the last one ends with the file"""
-    for (offset, length), (after, _) in itertools.pairwise(parts):
-        need(offset + length == after, "F1", f"{offset + length} expected, where a part begins at {after}")
-
-
 def content_digest(unit, events):
     """§8"""
     digest = blake3.blake3(bytes([unit]))
@@ -608,11 +596,12 @@ def content_digest(unit, events):
 # The command: native lines of JSON
 
 
-def is_text(data):
+def text_of(data):
+    """Of UTF-8; else nothing"""
     try:
-        return data.decode() is not None
+        return data.decode()
     except UnicodeDecodeError:
-        return False
+        return None
 
 
 def is_json(text):
@@ -626,50 +615,50 @@ def is_json(text):
     return depth <= 127 and text == text.strip(" \t") and "\n" not in text and "\r" not in text
 
 
-def quoted(data):
-    """A string of JSON; what is not UTF-8 as base64"""
-    return json.dumps(data.decode() if is_text(data) else base64.b64encode(data).decode(), ensure_ascii=False)
+def quoted(data, encoded=False):
+    return json.dumps(base64.b64encode(data).decode() if encoded else data.decode(), ensure_ascii=False)
+
+
+def field(name, data, text_name):
+    """What is not UTF-8 goes to fields that end in _base64"""
+    return f'"{name}_base64":{quoted(data, True)}' if text_of(data) is None else f'"{text_name}":{quoted(data)}'
 
 
 def native_line(event):
-    """What is not UTF-8 goes to fields that end in _base64"""
-    end = {True: "", False: "_base64"}
-    texts, others = defaultdict(list), []
+    texts, others, data = defaultdict(list), [], text_of(event.data)
     for name, value in event.pairs:
-        if is_text(name) and is_text(value):
-            texts[quoted(name)].append(quoted(value))
+        if text_of(name) is None or text_of(value) is None:
+            others.append(f"[{quoted(name, True)},{quoted(value, True)}]")
         else:
-            others.append("[" + ",".join(json.dumps(base64.b64encode(part).decode()) for part in (name, value)) + "]")
-    lists = [f"{name}:{values[0]}" if len(values) == 1 else f"{name}:[{','.join(values)}]" for name, values in texts.items()]
-    if is_text(event.data):
-        data = f'"data":{event.data.decode()}' if is_json(event.data.decode()) else f'"data_text":{quoted(event.data)}'
-    else:
-        data = f'"data_base64":{quoted(event.data)}'
-    parts = [f'"space{end[is_text(event.space)]}":{quoted(event.space)}',
-             f'"grouping{end[is_text(event.grouping)]}":{quoted(event.grouping)}', f'"timestamp":{event.timestamp}',
-             f'"index":{{{",".join(lists)}}}', *([f'"index_base64":[{",".join(others)}]'] if others else []), data]
+            texts[quoted(name)].append(quoted(value))
+    texts = [f"{name}:{values[0]}" if len(values) == 1 else f"{name}:[{','.join(values)}]" for name, values in texts.items()]
+    parts = [field("space", event.space, "space"), field("grouping", event.grouping, "grouping"),
+             f'"timestamp":{event.timestamp}', f'"index":{{{",".join(texts)}}}',
+             *([f'"index_base64":[{",".join(others)}]'] if others else []),
+             f'"data":{data}' if data is not None and is_json(data) else field("data", event.data, "data_text")]
     return ("{" + ",".join(parts) + "}\n").encode()
 
 
 def main():
     parser = argparse.ArgumentParser(description="A second reader of esdb files.")
-    parser.add_argument("verb", choices=["scan", "verify"])
-    parser.add_argument("file")
-    for short, name, text, coded in (("-s", "space", os.fsencode, base64.b64decode), ("-g", "grouping", os.fsencode, base64.b64decode)):
-        parser.add_argument(short, "--" + name, type=text)
-        parser.add_argument(f"--{name}-base64", dest=name, type=coded)
-    parser.add_argument("-i", "--index", dest="pairs", action="append", default=[], metavar="NAME=VALUE",
-                        type=lambda text: os.fsencode(text).partition(b"=")[::2])
-    parser.add_argument("--index-base64", dest="pairs", action="append", metavar="NAME64:VALUE64",
-                        type=lambda text: tuple(map(base64.b64decode, text.split(":"))))
-    parser.add_argument("-S", "--since", type=int, default=-math.inf, help="in the file's unit")
-    parser.add_argument("-U", "--until", type=int, default=math.inf, help="in the file's unit; the first not wanted")
-    parser.add_argument("-r", "--reverse", action="store_true")
+    option, decode = parser.add_argument, base64.b64decode
+    option("verb", choices=["scan", "verify"])
+    option("file")
+    for name in "space", "grouping":
+        option("-" + name[0], "--" + name, type=os.fsencode)
+        option(f"--{name}-base64", dest=name, type=decode)
+    pairs = {"dest": "pairs", "action": "append", "default": []}
+    option("-i", "--index", metavar="NAME=VALUE", type=lambda text: os.fsencode(text).partition(b"=")[::2], **pairs)
+    option("--index-base64", metavar="NAME:VALUE", type=lambda text: tuple(map(decode, text.split(":"))), **pairs)
+    option("-S", "--since", type=int, default=-math.inf, help="in the file's unit")
+    option("-U", "--until", type=int, default=math.inf, help="in the file's unit; the first timestamp not wanted")
+    option("-r", "--reverse", action="store_true")
     options = vars(parser.parse_args())
     verb, path = options.pop("verb"), options.pop("file")
     try:
         if verb == "verify":
-            return print("ok") if verify(File(path)) is None else None
+            verify(File(path))
+            return print("ok")
         for event in scan(File(path), **options):
             sys.stdout.buffer.write(native_line(event))
     except Reject as error:
