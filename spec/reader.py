@@ -1,51 +1,38 @@
 #!/usr/bin/env python3
-"""A second reader of the esdb file format, in plain Python, written from format.md alone.
+"""A second reader of esdb files in plain Python, written from format.md alone; to be read beside that page.
 
-    python reader.py scan FILE [-s SPACE] [-g GROUPING] [-i NAME=VALUE]... [--since T] [--until T] [-r] [-n LIMIT]
-    python reader.py verify FILE        (verifier.py)
-    python reader.py info FILE          (verifier.py)
+    python reader.py scan FILE [-s SPACE] [-g GROUPING] [-i NAME=VALUE]... [-S SINCE] [-U UNTIL] [-r]
+    python reader.py verify FILE
 
-What it needs beside the standard library stands in requirements.txt. Section numbers (§) and rule ids (H1, …) are those of
-format.md. The code goes from small to large: primitives, event blocks, the file with its trees and tables, scans, command.
+`scan` prints events as lines of JSON; `verify` checks every rule that binds readers. Section numbers (§) and rule ids (H1, …) are
+those of format.md; what it needs beside the standard library stands in requirements.txt. The code goes from small to large:
+primitives, event blocks, the file and its trees, scan, verify, the command. It is made to be read, not to be fast: it decodes
+every block and walks whole trees, where a reader for large files looks up one page after another (§9).
 """
 
-import argparse, base64, bisect, functools, itertools, json, math, os, re, struct, sys, zlib  # noqa: E401
+import argparse, base64, functools, itertools, json, math, os, re, struct, sys, zlib  # noqa: E401
 from collections import defaultdict, namedtuple
 
-import cramjam, lz4.block, zstandard  # noqa: E401
+import blake3, cramjam, lz4.block, zstandard  # noqa: E401
 
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89ESDB\r\n\x1a", b"\x89ESDBF\r\n"
 BLOCK_MARKER, DICTIONARY_MARKER = b"\x89ESDBB\r\n", b"\x89ESDBD\r\n"
 HEADER, HEADER_FIELDS = struct.Struct("<8s24s28sI"), struct.Struct("<HBBIIIII")
-FOOTER, ROOT = struct.Struct("<Q24sIIQqq120s16s32s32sIIH6s8s"), struct.Struct("<QIIQ")
+FOOTER, ROOT = struct.Struct("<Q24sIIQqq120sQII32s32sIIH6s8s"), struct.Struct("<QIIQ")
 DICTIONARY_HEAD, BLOCK_HEAD = struct.Struct("<8sQIIII"), struct.Struct("<8sQQIIQIIBBBBI")
-KIB, MIB = 1 << 10, 1 << 20
-CODECS, MOST = ("none", "snappy", "lz4", "zstd"), {"snappy": 32, "lz4": 256, "zstd": 65536}  # no piece shrinks further, Z2
 TREES = ("time order", "index names", "spaces", "groupings", "blocks")
-VALUES = "posting lists, values"
+CODECS, SHRINK = ("none", "snappy", "lz4", "zstd"), (1, 32, 256, 65536)  # Z2: no piece shrinks further
+KIB, MIB = 1 << 10, 1 << 20
 
 Handle = namedtuple("Handle", "offset length checksum")
-Tree = namedtuple("Tree", "part root count rule")  # rule: what a wrong number of leaf entries breaks
-Stated = namedtuple("Stated", "level first before next end")  # what its parent says of a page and of the one after it
-Page = namedtuple("Page", "level keys values size last")  # size of all entries; where the last one begins
-BlockEntry = namedtuple("BlockEntry", "ordinal offset length checksum earliest span")
-Run = namedtuple("Run", "first count earliest span groupings grouping")  # a space or a grouping, as its table has it
-Frame = namedtuple("Frame", "row offset stored plain checksum")
+Page = namedtuple("Page", "level keys values")
 Event = namedtuple("Event", "space grouping timestamp pairs data")
 
 
-class Refused(Exception):
+class Reject(Exception):
     def __init__(self, rule, message):
-        super().__init__(f"{rule}: {message}")
+        super().__init__(f"{message} [{rule}]")
         self.rule = rule
-
-
-class Reject(Refused):
-    """The file is damaged."""
-
-
-class Unsupported(Refused):
-    """The file is newer than this reader."""
 
 
 def need(holds, rule, message):
@@ -54,8 +41,7 @@ def need(holds, rule, message):
 
 
 def need_checksum(data, checksum, rule, place):
-    found = zlib.crc32(data)
-    need(found == checksum, rule, f"{place}: checksum {checksum:#x} expected, found {found:#x}")
+    need(zlib.crc32(data) == checksum, rule, f"{place}: checksum {checksum:#x} expected, found {zlib.crc32(data):#x}")
 
 
 def ascending(items):
@@ -71,7 +57,7 @@ def key64(number):
     return number.to_bytes(8, "big")
 
 
-# §4 Primitives
+# §4.1 to §4.3: primitives
 
 
 class Cursor:
@@ -80,15 +66,16 @@ class Cursor:
     def __init__(self, data, rule, place):
         self.data, self.rule, self.place, self.at, self.undone = data, rule, place, 0, 0
 
+    def need(self, holds, rule, message):
+        need(holds, rule, f"{self.place}, before its byte {self.at}: {message}")
+
     def take(self, length):
-        left = len(self.data) - self.at
-        need(length <= left, self.rule, f"{self.place}: {length} bytes expected at its byte {self.at}, {left} are left")
+        self.need(self.at + length <= len(self.data), self.rule, f"{length} bytes expected, of {len(self.data)} in all")
         self.at += length
         return self.data[self.at - length:self.at]
 
     def end(self):
-        left = len(self.data) - self.at
-        need(left == 0, self.rule, f"{self.place}: {left} bytes are left over after its byte {self.at}")
+        self.need(self.at == len(self.data), self.rule, f"bytes are left over of {len(self.data)}")
 
     def uint(self, size):
         return int.from_bytes(self.take(size), "little")
@@ -99,8 +86,7 @@ class Cursor:
             byte = self.uint(1)
             value |= (byte & 127) << shift
             shift += 7
-        bad = byte & 128 or value >> 64 or (byte == 0 and shift > 7)
-        need(not bad, "C1", f"{self.place}: varint before its byte {self.at} is too long or not the shortest")
+        self.need(byte < 128 and value < 1 << 64 and (byte > 0 or shift == 7), "C1", "a varint too long, or not the shortest")
         return value
 
     def svarint(self):
@@ -112,23 +98,23 @@ class Cursor:
 
     def packed(self, count, width):
         bits = int.from_bytes(self.take((count * width + 7) // 8), "little")
-        need(bits >> count * width == 0, "I2", f"{self.place}: unused bits before its byte {self.at} are not zero")
+        self.need(bits >> count * width == 0, "I2", "unused bits are not zero")
         return [bits >> i * width & (1 << width) - 1 for i in range(count)]
 
     def frame(self, n):
         """§4.1: an integer frame of n values"""
+        outside, self.rule = self.rule, "I1"
         first, base = self.uint(1), self.varint()
-        width, exceptions, high = first & 127, 0, 0
-        if first & 128:
-            exceptions, high = self.uint(1), self.uint(1)
-            need(1 <= exceptions <= n and high >= 1, "I1", f"{self.place}: {exceptions} exceptions of {high} bits")
-        need(width + high <= 64, "I1", f"{self.place}: values of {width} + {high} bits")
+        width, (exceptions, high) = first & 127, self.take(2) if first & 128 else (0, 0)
+        good = width + high <= 64 and exceptions <= n and (first < 128 or exceptions and high)
+        self.need(good, "I1", f"width {width}, {exceptions} exceptions of {high} bits")
         values, positions, highs = self.packed(n, width), self.take(exceptions), self.packed(exceptions, high)
         good = ascending(positions) and all(position < n for position in positions) and all(highs)
-        need(good, "I1", f"{self.place}: exceptions at {list(positions)}, high parts {highs}")
+        self.need(good, "I1", f"exceptions at {list(positions)}, high parts {highs}")
         for position, part in zip(positions, highs):
             values[position] |= part << width
-        need(base + max(values) < 1 << 64, "I2", f"{self.place}: a value has more than 64 bits")
+        self.need(base + max(values) < 1 << 64, "I2", "a value has more than 64 bits")
+        self.rule = outside
         return [base + value for value in values]
 
     def column(self, n):
@@ -141,590 +127,543 @@ class Cursor:
 
     def front_coded(self, previous, shared, length):
         """§4.2; the longest string is a key of groupings: key64 and 65,535 bytes"""
-        need(shared <= len(previous), "K1", f"{self.place}: {shared} bytes shared with a string of {len(previous)}")
-        need(shared + length <= 65543, "L1", f"{self.place}: a string of {shared + length} bytes")
+        self.need(shared <= len(previous), "K1", f"{shared} bytes shared with a string of {len(previous)}")
+        self.need(shared + length <= 65543, "L1", f"a string of {shared + length} bytes")
         return previous[:shared] + self.take(length)
 
-    def string(self, previous):
-        string = self.front_coded(previous, self.varint(), self.varint())
-        self.undone += len(string)
-        need(len(string) <= 65535 and self.undone <= 32 * MIB, "L1", f"{self.place}: strings of {self.undone} bytes")
-        return string
+    def strings(self, count, previous=b""):
+        found = []
+        for _ in range(count):
+            found.append(previous := self.front_coded(previous, self.varint(), self.varint()))
+            self.undone += len(previous)
+            self.need(len(previous) <= 65535 and self.undone <= 32 * MIB, "L1", f"strings of {self.undone} bytes")
+        return found
 
-    def strings(self, count):
-        return list(itertools.accumulate(range(count), lambda previous, _: self.string(previous), initial=b""))[1:]
+
+def fields(value, kinds, place):
+    """The value of an entry: varints (v), signed ones (s) and handles (h); what is left over as bytes (r), or P4"""
+    cursor = Cursor(value, "P4", place)
+    read = {"v": cursor.varint, "s": cursor.svarint, "h": cursor.handle, "r": lambda: cursor.take(len(value) - cursor.at)}
+    found = [read[kind]() for kind in kinds]
+    cursor.end()
+    return found
 
 
 def undo_piece(codec, stored, size, place, dictionary=None):
     """§4.3: the `size` bytes that are stored as `stored`"""
-    need(len(stored) <= size, "Z1", f"{place}: {size} bytes are stored in {len(stored)}")
     if len(stored) == size:
         return stored
-    need(codec != "none", "Z1", f"{place}: {size} bytes are stored in {len(stored)} without a codec")
-    need(size <= MOST[codec] * len(stored), "Z2", f"{place}: {len(stored)} bytes of {codec} cannot hold {size}")
+    place = f"{place}, {size} bytes stored in {len(stored)}, codec {CODECS[codec]}"
+    need(codec and len(stored) < size, "Z1", f"{place}: impossible")
+    need(size <= SHRINK[codec] * len(stored), "Z2", f"{place}: more than the codec can shrink")
     try:
-        plain = decompress(codec, stored, size, dictionary)
+        plain = DECOMPRESS[codec](stored, size, dictionary)
     except Exception as error:  # each library has errors of its own
-        raise Reject("Z2", f"{place}: {codec} says {error}") from error
-    need(len(plain) == size, "Z2", f"{place}: {size} bytes expected from {codec}, found {len(plain)}")
+        raise Reject("Z2", f"{place}: {error}") from error
+    need(len(plain) == size, "Z2", f"{place}: found {len(plain)}")
     return plain
 
 
-def decompress(codec, stored, size, dictionary):
-    if codec == "lz4":
-        return lz4.block.decompress(stored, uncompressed_size=size)
-    if codec == "snappy":
-        need(cramjam.snappy.decompress_raw_len(stored) == size, "Z2", "another length")
-        return bytes(cramjam.snappy.decompress_raw(stored))
+def undo_snappy(stored, size, _):
+    need(cramjam.snappy.decompress_raw_len(stored) == size, "Z2", "another length")
+    return bytes(cramjam.snappy.decompress_raw(stored))
+
+
+def undo_zstd(stored, size, dictionary):
     frame = zstandard.get_frame_parameters(stored)
     need(frame.content_size == size and not frame.has_checksum and not frame.dict_id, "Z2", "another frame header")
     return zstandard.ZstdDecompressor(dict_data=dictionary).decompress(stored, allow_extra_data=False)
 
 
-# §5 Event blocks
+DECOMPRESS = None, undo_snappy, lambda stored, size, _: lz4.block.decompress(stored, uncompressed_size=size), undo_zstd
+
+
+# §5: event blocks
 
 
 class Block:
-    """An event block; its columns are decoded at once, a payload frame when an event of it is asked for."""
+    """An event block, decoded as a whole; `key` and `value` are its entry in the table of blocks (§6.1)."""
 
-    def __init__(self, file, entry, sum_before=None):
-        self.file, self.entry, self.place, self.plain = file, entry, f"block at {entry.offset}", {}
-        need(entry.length >= 56, "T1", f"{self.place}: length {entry.length}")
-        data = file.read(entry.offset, entry.length, "T1", self.place)
-        self.read_head(data[:56], sum_before)
+    def __init__(self, file, key, value):
+        self.handle, earliest, span = fields(value, "hsv", "blocks")
+        self.codec, self.dictionary, self.place = file.codec, file.dictionary, f"block at {self.handle.offset}"
+        data = file.read(*self.handle[:2], "B1", self.place)
+        self.need(len(data) >= 56, "T1", "length")
+        self.read_head(file, data[:56], key)
         columns, self.payload = data[56:56 + self.columns_length], data[56 + self.columns_length:]
         need_checksum(columns, self.columns_checksum, "B1", f"{self.place}, columns")
         self.read_columns(columns)
-        earliest, latest = min(self.times), max(self.times)
-        need((earliest, latest - earliest) == (entry.earliest, entry.span), "T1",
-             f"{self.place}: times {earliest} to {latest}, in the table {entry.earliest} + {entry.span}")
+        self.events = [Event(*key, *event) for key, *event in zip(self.keys, self.times, self.pairs, self.data)]
+        found = min(self.times), max(self.times) - min(self.times)
+        self.need(found == (earliest, span), "T1", f"time range {found}, in the table {(earliest, span)}")
 
-    def read_head(self, head, sum_before):
+    def need(self, holds, rule, message):
+        need(holds, rule, f"{self.place}: {message}")
+
+    def read_head(self, file, head, key):
         """§5.1, and that the table of blocks says the same"""
-        (marker, offset, self.ordinal, self.count, self.columns_length, self.payload_length, self.columns_checksum,
-         dictionary, unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(head)
-        file, entry, place = self.file, self.entry, self.place
-        need(marker == BLOCK_MARKER, "B1", f"{place}: no marker")
-        need_checksum(head[:52], checksum, "B1", f"{place}, head")
-        need(offset == entry.offset and zero == 0, "B1", f"{place}: own offset {offset}, zero byte {zero}")
-        need((unit, codec, has_dictionary, dictionary) == (file.unit, file.codec_number, file.dictionary_length > 0,
-             file.dictionary_checksum), "B1", f"{place}: unit, codec or dictionary are not the file's")
-        need(1 <= self.count <= 4096, "L1", f"{place}: {self.count} events")
-        need(sum_before in (None, self.ordinal), "B2", f"{place}: first ordinal {self.ordinal}, {sum_before} events before")
-        found = self.ordinal, 56 + self.columns_length + self.payload_length, checksum
-        said = entry.ordinal, entry.length, entry.checksum
-        need(found == said, "T1", f"{place}: first ordinal, length, checksum {found}, in the table {said}")
+        (marker, offset, self.ordinal, self.count, self.columns_length, payload_length, self.columns_checksum,
+         dictionary_checksum, unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(head)
+        need_checksum(head[:52], checksum, "B1", f"{self.place}, head")
+        found = marker, offset, unit, codec, has_dictionary, dictionary_checksum, zero
+        expected = (BLOCK_MARKER, self.handle.offset, file.unit, file.codec, file.dictionary_length > 0,
+                    file.dictionary_checksum, 0)
+        self.need(found == expected, "B1", f"{expected} expected in the head, found {found}")
+        good = 1 <= self.count <= 4096 and payload_length < (1 << 30) + MIB
+        self.need(good, "L1", f"{self.count} events, {payload_length} bytes of payload")
+        found = key64(self.ordinal), 56 + self.columns_length + payload_length, checksum
+        self.need(found == (key, *self.handle[1:]), "T1", "the table has another first ordinal, length or checksum")
 
     def read_columns(self, columns):
-        """§5.2"""
-        cursor = self.area(columns, "columns")
+        """§5.2: the directory, then the areas"""
+        directory = Cursor(columns, "B4", f"{self.place}, columns")
         spaces, groupings, frames, names, keys_plain, keys, *sizes, values_plain, values = \
-            [cursor.varint() for _ in range(12)]
-        sizes = [keys, *sizes, values, *(cursor.varint() for _ in range(names))]
-        need(spaces <= groupings <= self.count >= frames, "B6", f"{self.place}: {spaces}, {groupings}, {frames} runs")
-        need(max(keys_plain, values_plain) <= 32 * MIB, "L1", f"{self.place}: areas of {keys_plain}, {values_plain} bytes")
-        left = len(columns) - cursor.at
-        need(sum(sizes) == left, "B4", f"{self.place}: areas of {sum(sizes)} bytes in columns of {left}")
-        areas = [cursor.take(size) for size in sizes]
-        areas[0] = undo_piece(self.file.codec, areas[0], keys_plain, f"{self.place}, keys")
-        areas[5] = undo_piece(self.file.codec, areas[5], values_plain, f"{self.place}, values")
-        keys, runs, times, lengths, frame_area, values, *indexes = areas = [self.area(area, "area") for area in areas]
+            [directory.varint() for _ in range(12)]
+        self.need(spaces <= groupings <= self.count, "B6", f"{spaces} spaces, {groupings} groupings")
+        self.need(max(keys_plain, values_plain) <= 32 * MIB, "L1", f"areas of {keys_plain} and {values_plain} bytes")
+        sizes = [keys, *sizes, values, *(directory.varint() for _ in range(names))]
+        areas = [directory.take(size) for size in sizes]
+        directory.end()
+        areas[0] = undo_piece(self.codec, areas[0], keys_plain, f"{self.place}, keys")
+        areas[5] = undo_piece(self.codec, areas[5], values_plain, f"{self.place}, values")
+        keys, runs, times, lengths, frames_area, values, *indexes = areas = \
+            [Cursor(area, "B4", f"{self.place}, area") for area in areas]
         self.read_runs(keys.strings(spaces), keys.strings(groupings), runs.column(spaces), runs.column(groupings))
         self.read_times(times.svarint(), times.varint(), times.column(groupings), times.column(self.count - groupings))
         self.lengths = lengths.column(self.count)
-        need(max(self.lengths) < 1 << 30, "L1", f"{self.place}: data of {max(self.lengths)} bytes")
-        self.read_frames([value + 1 for value in frame_area.column(frames)], frame_area.column(frames),
-                         [frame_area.uint(4) for _ in range(frames)])
+        self.need(max(self.lengths) < 1 << 30, "L1", f"data of {max(self.lengths)} bytes")
+        counts, stored = [count + 1 for count in frames_area.column(frames)], frames_area.column(frames)
+        self.read_frames(list(zip(counts, stored, [frames_area.uint(4) for _ in range(frames)])))
         self.read_indexes(values, indexes)
         for area in areas:
             area.end()
 
-    def area(self, data, name):
-        return self.file.cursor(data, "B4", f"{self.place}, {name}")
-
-    def read_runs(self, space_list, grouping_list, groupings_less_1, events_less_1):
-        """Areas 1 and 2: the spaces and groupings of the events"""
-        self.run_lengths = [value + 1 for value in events_less_1]
-        of_space = [space for space, more in zip(space_list, groupings_less_1) for _ in range(more + 1)]
-        add_up = len(of_space) == len(grouping_list) and sum(self.run_lengths) == self.count
-        need(add_up, "B6", f"{self.place}: runs do not add up")
-        runs = list(zip(of_space, grouping_list))
-        need(ascending(space_list) and ascending(runs), "B5", f"{self.place}: spaces or groupings do not ascend")
-        self.keys = [run for run, count in zip(runs, self.run_lengths) for _ in range(count)]
+    def read_runs(self, spaces, groupings, groupings_less_1, events_less_1):
+        """Areas 1 and 2: the space and grouping of every event"""
+        self.runs = [events + 1 for events in events_less_1]
+        good = sum(groupings_less_1) + len(spaces) == len(groupings) and sum(self.runs) == self.count
+        self.need(good, "B6", "runs do not add up")
+        of_grouping = [space for space, more in zip(spaces, groupings_less_1) for _ in range(more + 1)]
+        keys = list(zip(of_grouping, groupings))
+        self.need(ascending(spaces) and ascending(keys), "B5", "spaces or groupings do not ascend")
+        self.keys = [key for key, length in zip(keys, self.runs) for _ in range(length)]
 
     def read_times(self, smallest, step, firsts, others):
         """Area 3"""
-        need(step >= 1, "B5", f"{self.place}: times have step 0")
-        self.times, self.time_parts, further = [], (step, firsts, others), iter(others)
-        for first, count in zip(firsts, self.run_lengths):
-            run = itertools.accumulate(itertools.islice(further, count - 1), initial=first)
+        self.need(step > 0 and min(firsts) == 0, "B5", f"step {step}, smallest first difference {min(firsts)}")
+        self.times, others = [], iter(others)
+        for first, length in zip(firsts, self.runs):
+            run = itertools.accumulate(itertools.islice(others, length - 1), initial=first)
             self.times += [smallest + step * time for time in run]
-        need(max(self.times) < 1 << 63, "B5", f"{self.place}: timestamp {max(self.times)}")
+        self.need(max(self.times) < 1 << 63, "B5", f"timestamp {max(self.times)}")
 
-    def read_frames(self, counts, stored, checksums):
-        """Area 5"""
-        need(sum(counts) == self.count, "B6", f"{self.place}: events of frames do not add up")
-        need(sum(stored) == self.payload_length, "B7", f"{self.place}: frames of {sum(stored)} bytes, not {self.payload_length}")
-        self.starts, rows = sums(self.lengths), sums(counts)  # where data begins, would all frames be one
-        plain = [self.starts[b] - self.starts[a] for a, b in itertools.pairwise(rows)]
-        self.frames = [Frame(*fields) for fields in zip(rows, sums(stored), stored, plain, checksums)]
+    def read_frames(self, frames):
+        """Area 5 and §5.3: the data of every event; a frame's checksum comes first (B11)"""
+        self.need(sum(count for count, *_ in frames) == self.count, "B6", "events of frames do not add up")
+        payload, lengths, self.data, self.frames = Cursor(self.payload, "B7", self.place), iter(self.lengths), [], len(frames)
+        for number, (count, stored, checksum) in enumerate(frames):
+            piece, ends, place = payload.take(stored), sums(itertools.islice(lengths, count)), f"{self.place}, frame {number}"
+            need_checksum(piece, checksum, "B11", place)
+            plain = undo_piece(self.codec, piece, ends[-1], place, self.dictionary)
+            self.data += [plain[start:end] for start, end in itertools.pairwise(ends)]
+        payload.end()
 
     def read_indexes(self, values, columns):
-        """Areas 6 and 7"""
-        self.pairs, self.forms, name = [[] for _ in range(self.count)], [], None
+        """Areas 6 and 7: the index pairs of every event"""
+        self.pairs, name = [[] for _ in range(self.count)], None
         for column in columns:
-            before, name = name, values.string(name or b"")
-            need(before is None or before < name, "B8", f"{self.place}: index name {name!r} does not ascend")
+            before, name = name, values.strings(1, name or b"")[0]
             texts = values.strings(values.varint())
-            need(texts and ascending(texts), "B8", f"{self.place}: no values of {name!r}, or they do not ascend")
+            good = (before is None or before < name) and texts and ascending(texts)
+            self.need(good, "B8", f"{name!r} or its values do not ascend")
             for row, place in self.read_index_column(column, len(texts)):
                 self.pairs[row].append((name, texts[place]))
-        good = all(len(pairs) <= 131072 and sum(len(name) + len(value) for name, value in pairs) <= 16 * MIB
-                   for pairs in self.pairs)
-        need(good, "L1", f"{self.place}: too many or too long index pairs in one event")
+        good = all(len(pairs) <= 131072 and sum(map(len, itertools.chain(*pairs))) <= 16 * MIB for pairs in self.pairs)
+        self.need(good, "L1", "too many or too long index pairs in one event")
 
-    def read_index_column(self, area, values):
-        form = area.uint(1)
-        need(form <= 1, "B9", f"{area.place}: form {form}")
-        count = area.varint() if form else self.count
-        rows = list(itertools.accumulate(area.column(count))) if form else range(count)
-        entries = list(zip(rows, area.column(count)))
-        self.forms.append((form, rows))
-        need(entries and ascending(entries) and rows[-1] < self.count, "B8", f"{area.place}: entries do not ascend")
-        good = {place for _, place in entries} == set(range(values))
-        need(good, "B8", f"{area.place}: a value does not occur, or a place is not below {values}")
+    def read_index_column(self, column, values):
+        form = column.uint(1)
+        self.need(form <= 1, "B8", f"form {form}")
+        count = column.varint() if form else self.count
+        rows = list(itertools.accumulate(column.column(count))) if form else range(count)
+        entries = list(zip(rows, column.column(count)))
+        self.need(entries and ascending(entries) and rows[-1] < self.count, "B8", "entries do not ascend, or not to a row")
+        self.need({place for _, place in entries} == set(range(values)), "B8", f"places are not all those below {values}")
         return entries
 
-    def data(self, row):
-        """§5.3; the frame's checksum comes first (B11)"""
-        number = bisect.bisect_right(self.frames, row, key=lambda frame: frame.row) - 1
-        frame, place = self.frames[number], f"{self.place}, frame {number}"
-        if number not in self.plain:
-            stored = self.payload[frame.offset:frame.offset + frame.stored]
-            need_checksum(stored, frame.checksum, "B11", place)
-            dictionary = self.file.dictionary() if self.file.dictionary_length else None
-            self.plain[number] = undo_piece(self.file.codec, stored, frame.plain, place, dictionary)
-        at = self.starts[row] - self.starts[frame.row]
-        return self.plain[number][at:at + self.lengths[row]]
 
-    def event(self, row):
-        return Event(*self.keys[row], self.times[row], self.pairs[row], self.data(row))
-
-
-# §3 The file, §4.4 trees, §6 tables, §9 lookups and scans
+# §3: the file; §4.4 and §6: its trees
 
 
 class File:
-    cursor = Cursor
-
     def __init__(self, path):
         self.source = open(path, "rb")
         self.size = os.fstat(self.source.fileno()).st_size
-        self.page = functools.lru_cache(256)(self.read_page)
-        self.block = functools.lru_cache(64)(functools.partial(Block, self))
-        self.dictionary = functools.cache(self.first_dictionary)
+        self.pages, self.dictionary = defaultdict(list), None  # pages: (offset, length), by the tree they were walked in
         self.read_footer()
 
     def read(self, offset, length, rule, place):
         need(offset + length <= self.size, rule, f"{place}: ends at {offset + length}, the file at {self.size}")
         self.source.seek(offset)
-        data = self.source.read(length)
-        need(len(data) == length, rule, f"{place}: {length} bytes expected, {len(data)} read")
-        return data
+        return self.source.read(length)
 
     def read_footer(self):
         """§3.4"""
         tail = self.read(max(self.size - 288, 0), min(self.size, 288), "F2", "footer")
-        if len(tail) < 288 or tail[280:] != FOOTER_MAGIC:
-            ours = self.read(0, min(self.size, 8), "F2", "header") == HEADER_MAGIC
-            raise Reject("F2", "no footer: " + ("the file is cut off or unfinished" if ours else "not an esdb file"))
-        (length, fields, self.header_checksum, zero, self.count, self.earliest, self.latest, roots, facts,
+        if tail[280:] != FOOTER_MAGIC:
+            need(self.read(0, min(self.size, 8), "F2", "header") == HEADER_MAGIC, "F2", "this is not an esdb file")
+            raise Reject("F2", "the end of the file is missing: it is cut off or unfinished")
+        (length, header_fields, self.header_checksum, zero, self.count, self.earliest, self.latest, roots, *facts,
          self.content_digest, self.file_digest, checksum, footer_length, version, zeros, _) = FOOTER.unpack(tail)
-        check_version(version)
+        need(version <= 1, "V1", f"the file has version {version}: it is newer than this program reads")
         need(footer_length == 288, "F2", f"footer: length 288 expected, found {footer_length}")
         need_checksum(tail[:264] + tail[268:], checksum, "F2", "footer")
-        need(length == self.size, "F3", f"footer: the file had {length} bytes, now it has {self.size}")
+        need(length == self.size, "F3", f"footer: a file of {length} bytes expected, found {self.size}")
         need(zero == 0 and not any(zeros), "F4", "footer: bytes 36 to 39 or 274 to 279 are not zero")
-        self.read_header_fields(fields)
         need(self.count < 1 << 63, "L1", f"footer: {self.count} events")
-        self.trees = {name: Tree(name, Handle(*root[:3]), root[3], "P3") for name, root in zip(TREES, ROOT.iter_unpack(roots))}
-        self.facts_handle = Handle(*struct.unpack("<QII", facts))
+        self.read_header_fields(header_fields)
+        self.roots = {tree: (Handle(*root[:3]), root[3]) for tree, root in zip(TREES, ROOT.iter_unpack(roots))}
+        self.facts = Handle(*facts)
 
-    def read_header_fields(self, fields):
+    def read_header_fields(self, header_fields):
         """§3.2, from the footer's copy of them"""
-        (version, self.unit, self.codec_number, required, _, self.frame_size, self.dictionary_length,
-         self.dictionary_checksum) = HEADER_FIELDS.unpack(fields)
-        check_version(version)
-        if required:
-            raise Unsupported("V2", f"the file needs features that this reader does not know: flags {required:#x}")
-        need(self.unit < 4 and self.codec_number < 4, "H2", f"header: unit {self.unit}, codec {self.codec_number}")
-        need(256 <= self.frame_size <= MIB, "H2", f"header: frame size {self.frame_size}")
+        (version, self.unit, self.codec, required, _, frame_size, self.dictionary_length,
+         self.dictionary_checksum) = HEADER_FIELDS.unpack(header_fields)
+        need(version <= 1, "V1", f"the file has version {version}: it is newer than this program reads")
+        need(required == 0, "V2", f"the file needs features that this program does not know: flags {required:#x}")
+        good = self.unit < 4 and self.codec < 4 and 256 <= frame_size <= MIB
+        need(good, "H2", f"header: unit {self.unit}, codec {self.codec}, frame size {frame_size}")
         need(self.dictionary_length <= 128 * KIB, "L1", f"header: dictionary of {self.dictionary_length} bytes")
-        self.codec, self.header_fields = CODECS[self.codec_number], fields
-        need(self.codec == "zstd" or not self.dictionary_length, "D1", f"header: dictionary with codec {self.codec}")
-        need(self.dictionary_length or not self.dictionary_checksum, "D2", "header: checksum without a dictionary")
+        good = CODECS[self.codec] == "zstd" if self.dictionary_length else self.dictionary_checksum == 0
+        need(good, "D1", f"header: dictionary with codec {self.codec}, or a checksum without dictionary")
+        self.header_fields = header_fields
 
     def read_header(self):
         data = self.read(0, 64, "H1", "header")
-        magic, fields, zeros, checksum = HEADER.unpack(data)
-        need(magic == HEADER_MAGIC, "H1", "header: no magic")
+        magic, header_fields, zeros, checksum = HEADER.unpack(data)
+        need(magic == HEADER_MAGIC and not any(zeros), "H1", "header: no magic, or bytes 32 to 59 are not zero")
         need_checksum(data[:60], checksum, "H1", "header")
-        need(not any(zeros), "H1", "header: bytes 32 to 59 are not zero")
-        need((fields, checksum) == (self.header_fields, self.header_checksum), "F4", "header: the footer has another one")
-
-    def first_dictionary(self):
-        self.read_header()
-        return zstandard.ZstdCompressionDict(self.read_dictionary(64)[0], dict_type=zstandard.DICT_TYPE_FULLDICT)
+        need((header_fields, checksum) == (self.header_fields, self.header_checksum), "F4", "header: the footer has another one")
 
     def read_dictionary(self, at):
-        """§3.3: the dictionary and the length of its section"""
-        place = f"dictionary at {at}"
-        head = self.read(at, 32, "D1", place)
-        marker, offset, plain, stored, checksum, section_checksum = DICTIONARY_HEAD.unpack(head)
-        there = marker == DICTIONARY_MARKER or (offset == at and marker != BLOCK_MARKER)
-        need(there, "D1", f"{place}: there is none")
-        need(marker == DICTIONARY_MARKER and offset == at, "D2", f"{place}: marker {marker.hex()}, own offset {offset}")
+        """§3.3: where the section ends"""
+        if self.dictionary_length == 0:
+            return at
+        place, head = f"dictionary at {at}", self.read(at, 32, "D1", "dictionary")
+        marker, offset, length, stored, checksum, section_checksum = DICTIONARY_HEAD.unpack(head)
+        need(marker == DICTIONARY_MARKER, "D1", f"{place}: there is none")
         data = self.read(at + 32, stored, "D2", place)
         need_checksum(head[:28] + data, section_checksum, "D2", place)
-        need((plain, checksum) == (self.dictionary_length, self.dictionary_checksum), "D2", f"{place}: not the header's")
-        dictionary = undo_piece("zstd", data, plain, place)
+        good = (offset, length, checksum) == (at, self.dictionary_length, self.dictionary_checksum)
+        need(good, "D2", f"{place}: another offset, or the header has another length or checksum")
+        dictionary = undo_piece(CODECS.index("zstd"), data, length, place)
         need_checksum(dictionary, checksum, "D2", f"{place}, decompressed")
-        return dictionary, 32 + stored
+        self.dictionary = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        return at + 32 + stored
 
-    # §4.4 Trees
+    def blocks(self):
+        """§5: every block, in file order"""
+        self.read_header()
+        self.end_of_dictionary, count, last = self.read_dictionary(64), 0, ()
+        for key, value in self.tree("blocks"):
+            block = Block(self, key, value)
+            need(block.ordinal == count, "B2", f"{block.place}: first ordinal {count} expected, found {block.ordinal}")
+            need(last <= block.events[0][:3], "B5", f"{block.place}: space, grouping or timestamp descend to it")
+            count, last = count + block.count, block.events[-1][:3]
+            yield block
+        need(count == self.count, "F5", f"footer: {self.count} events expected, found {count}")
+
+    @functools.cache
+    def events(self):
+        return [event for block in self.blocks() for event in block.events]
 
     def read_page(self, handle):
-        """§9: compare, copy, compare, decode (L1, P1)"""
+        """§4.4: compare, copy, compare, decode"""
         place = f"page at {handle.offset}"
         need(handle.length <= 256 * KIB, "L1", f"{place}: {handle.length} bytes")
-        data = self.read(handle.offset, handle.length, "P1", place)
+        data = self.read(*handle[:2], "P1", place)
         need_checksum(data, handle.checksum, "P1", place)
-        cursor, keys, values = self.cursor(data, "P4", place), [], []
+        cursor, keys, values = Cursor(data, "P4", place), [], []
         level, count = cursor.uint(1), cursor.uint(2)
         need(level < 32, "L1", f"{place}: level {level}")
         need(count or level == 0, "P4", f"{place}: no entries at level {level}")
         restarts = [cursor.uint(2) for _ in range(0, count, 16)]
-        start = last = cursor.at
+        start = cursor.at
         for i in range(count):
-            last = cursor.at
-            need(i % 16 or last - start == restarts[i // 16], "P4", f"{place}: entry {i} is at {last - start}")
+            need(i % 16 or cursor.at - start == restarts[i // 16], "P4", f"{place}: entry {i} is at {cursor.at - start}")
             shared, suffix, length = cursor.varint(), cursor.varint(), cursor.varint()
             key = cursor.front_coded(keys[-1] if i % 16 else b"", shared, suffix)
-            need(not keys or keys[-1] < key, "P2", f"{place}: key {key!r} of entry {i} does not ascend")
+            need(not keys or keys[-1] < key, "P2", f"{place}: key {key!r} does not ascend")
             keys.append(key)
-            value = cursor.take(length)
-            values.append(self.fields(value, "P4", place, "hv") if level else value)
+            values.append(fields(cursor.take(length), "hv" if level else "r", place))
         cursor.end()
-        return Page(level, keys, values, cursor.at - start, last - start)
+        return Page(level, keys, values)
 
-    def fields(self, value, rule, place, kinds):
-        """A value of varints (v), signed ones (s) and handles (h), to its end"""
-        cursor = self.cursor(value, rule, place)
-        read = {"v": cursor.varint, "s": cursor.svarint, "h": cursor.handle}
-        found = [read[kind]() for kind in kinds]
-        cursor.end()
-        return found
+    def tree(self, name):
+        """The leaf entries of one of the five trees"""
+        self.pages[name] = []
+        return self.entries(*self.roots[name], self.pages[name])
 
-    def check_stated(self, tree, page, stated, place):
-        """P2, P3: what the parent of a page says of it (of a root: what is said of its tree)"""
-        if stated.level is not None:
-            need(page.level == stated.level, "P3", f"{place}: level {stated.level} expected, found {page.level}")
-            need(page.keys, "P4", f"{place}: no entries")
-            need(page.keys[0] == stated.first, "P2", f"{place}: first key is {page.keys[0]!r}, not {stated.first!r}")
-        below = stated.next is None or page.keys[-1] < stated.next
-        need(below, "P2", f"{place}: key {page.keys[-1:]} is not below {stated.next!r} of the next page")
-        if page.level:
-            befores = [before for _, before in page.values]
-            good = befores[0] == stated.before and ascending(befores)
-            need(good, "P3", f"{place}: entries before its children: {befores}, the first is {stated.before}")
-        else:
-            rule, end = tree.rule if stated.next is None else "P3", stated.before + len(page.keys)
-            need(end == stated.end, rule, f"{place}: leaf entries {stated.before} to {end}, not {stated.end}")
+    def entries(self, root, count, pages):
+        """The leaf entries of a tree of `count`, keys ascending; (offset, length) of its pages go to `pages` in post-order"""
+        before, last = 0, None
 
-    def entries(self, tree, low=None):
-        """The leaf entries of a tree in key order; with `low` from the last one on whose key is not greater"""
-        return self.below(tree, tree.root, Stated(None, None, 0, None, tree.count), low)
+        def below(handle, page):  # every call is one level down
+            nonlocal before, last
+            for key, (value, *said) in zip(page.keys, page.values):
+                if page.level:
+                    child, place = self.read_page(value), f"page at {value.offset}"
+                    need(child.level == page.level - 1 and said == [before], "P3", f"{place}: level, or entries before it")
+                    need(child.keys, "P4", f"{place}: no entries")
+                    need(child.keys[0] == key, "P2", f"{place}: first key {key!r} expected, found {child.keys[0]!r}")
+                    yield from below(value, child)
+                else:
+                    need(last is None or last < key, "P2", f"page at {handle.offset}: key {key!r} does not ascend")
+                    before, last = before + 1, key
+                    yield key, value
+            pages.append(handle[:2])
 
-    def below(self, tree, handle, stated, low):
-        page = self.page(handle)  # every call is one level further down: P3 and the limit of levels end it
-        self.check_stated(tree, page, stated, f"page at {handle.offset}")
-        start = 0 if low is None else max(bisect.bisect_right(page.keys, low) - 1, 0)
-        for i in range(start, len(page.keys)):
-            if page.level == 0:
-                yield page.keys[i], page.values[i]
-                continue
-            child, before = page.values[i]
-            more = i + 1 < len(page.keys)
-            after = (page.keys[i + 1], page.values[i + 1][1]) if more else (stated.next, stated.end)
-            said = Stated(page.level - 1, page.keys[i], before, *after)
-            yield from self.below(tree, child, said, low if i == start else None)
-        self.walked(tree, handle, page, stated)
+        yield from below(root, self.read_page(root))
+        need(before == count, "P3", f"tree at {root.offset}: {count} entries expected, found {before}")
 
-    def walked(self, tree, handle, page, stated):
-        """For `verify`: a page and all below it were gone through"""
+    @functools.cache
+    def spaces(self):
+        """§6.2: first ordinal, number of events, times, number of groupings, the only grouping"""
+        return {space: tuple(fields(value, "vvsvvr", "spaces")) for space, value in self.tree("spaces")}
 
-    def floor(self, tree, key):
-        """§9, a lookup: the last entry whose key is not greater, or nothing"""
-        entry = next(self.entries(tree, key), None)
-        return entry if entry and entry[0] <= key else None
+    def groupings(self):
+        """§6.3"""
+        return {key: tuple(fields(value, "vvsv", "groupings")) for key, value in self.tree("groupings")}
 
-    def find(self, tree, key):
-        entry = self.floor(tree, key)
-        return entry[1] if entry and entry[0] == key else None
+    @functools.cache
+    def indexes(self):
+        """§6.4: what is said of each name and of each pair, and the time numbers of each pair"""
+        names, pairs, lists = {}, {}, {}
+        for name, entry in self.tree("index names"):
+            *names[name], root = fields(entry, "vvsvh", "index names")
+            for value, entry in self.entries(root, names[name][0], self.pages["index names"]):
+                *pairs[name, value], stored = fields(entry, "vsvr", "values")
+                lists[name, value] = self.posting_list(pairs[name, value][0], stored)
+        return names, pairs, lists
 
-    # §6 Tables
-
-    def number(self, key, rule):
-        need(len(key) == 8, rule, f"key {key!r} is no key64")
-        return int.from_bytes(key, "big")
-
-    def block_entry(self, key, value):
-        handle, *times = self.fields(value, "T1", "blocks", "hsv")
-        return BlockEntry(self.number(key, "T1"), *handle, *times)
-
-    def space_run(self, value):
-        cursor = self.cursor(value, "T2", "spaces")
-        fields = cursor.varint(), cursor.varint(), cursor.svarint(), cursor.varint(), cursor.varint()
-        run = Run(*fields, cursor.take(len(value) - cursor.at) if fields[4] == 1 else None)
-        cursor.end()
-        need(run.groupings >= 1 and run.first + run.count <= self.count, "T2", f"spaces: {run}")
-        return run
-
-    def grouping_run(self, value, first):
-        """`first` is the first ordinal of the space"""
-        after, *fields = self.fields(value, "T3", "groupings", "vvsv")
-        run = Run(first + after, *fields, 1, None)
-        need(run.first + run.count <= self.count, "T3", f"groupings: {run}")
-        return run
-
-    def index_name(self, value):
-        """What the table says of a name, and its tree of values"""
-        *said, root = self.fields(value, "T4", "index names", "vvsvh")
-        return said, Tree(VALUES, root, said[0], "T4")
-
-    def index_value(self, value):
-        """Number of events, time range, and a cursor at the posting list"""
-        cursor = self.cursor(value, "T4", "values")
-        said = [cursor.varint(), cursor.svarint(), cursor.varint()]
-        need(said[0] >= 1, "T4", "values: a value without events")
-        cursor.rule, cursor.place = "T5", "posting list"
-        return said, cursor
-
-    def posting_list(self, count, cursor, low, high):
-        """The time numbers from low to below high"""
+    def posting_list(self, count, stored):
+        cursor, found = Cursor(stored, "P4", "posting list"), []
         if count <= 128:
             found = cursor.numbers(cursor.varint(), count)
-            cursor.end()
         else:
-            tree = Tree(VALUES, cursor.handle(), (count + 127) // 128, "T5")
-            cursor.end()
-            found = self.list_frames(tree, low, high)
-        good = ascending(found) and (not found or found[-1] < self.count)
-        need(good, "T5", f"posting list: not ascending, or not below {self.count}")
-        return found[bisect.bisect_left(found, low):bisect.bisect_left(found, high)]
-
-    def list_frames(self, tree, low, high):
-        found, size = [], 128
-        for key, value in self.entries(tree, key64(low)):
-            need(size == 128, "T5", f"posting list: a frame of {size} before the last")
-            first, cursor = self.number(key, "T5"), self.cursor(value, "T5", "posting list")
-            if first >= high:
-                break
-            size = cursor.uint(1)
-            need(1 <= size <= 128, "T5", f"posting list: a frame of {size}")
-            found += cursor.numbers(first, size)
-            cursor.end()
+            for key, value in self.entries(cursor.handle(), (count + 127) // 128, self.pages["index names"]):
+                frame, length = Cursor(value[1:], "P4", "posting list"), value[0]
+                need(length == min(128, count - len(found)), "T5", f"posting list: a frame of {length} time numbers")
+                found += frame.numbers(int.from_bytes(key, "big"), length)
+                frame.end()
+        cursor.end()
         return found
 
-    def time_frame(self, value):
-        """§6.5: the first timestamp of a frame of time order, and its ordinals"""
-        cursor = self.cursor(value, "T6", "time order")
-        count, timestamp, different = cursor.uint(1), cursor.svarint(), cursor.uint(1)
-        need(1 <= different <= count <= 128, "T7", f"time order: {different} groupings in a frame of {count}")
-        bases = cursor.numbers(cursor.varint(), different)
-        codes, ordinals = cursor.packed(count, (different - 1).bit_length()), []
-        cursor.end()
-        need(set(codes) == set(range(different)), "T7", "time order: a code is too large or does not occur")
-        for code in codes:
-            ordinals.append(bases[code])
-            bases[code] += 1
-        return timestamp, ordinals
+    @functools.cache
+    def time_order(self):
+        """§6.5: timestamp of the first event and ordinals of each frame, by its first time number"""
+        found = {}
+        for key, value in self.tree("time order"):
+            cursor = Cursor(value, "P4", "time order")
+            count, timestamp, different = cursor.uint(1), cursor.svarint(), cursor.uint(1)
+            need(1 <= different <= count <= 128, "T7", f"time order: {different} groupings among {count} events")
+            bases = cursor.numbers(cursor.varint(), different)
+            codes = cursor.packed(count, (different - 1).bit_length())
+            cursor.end()
+            need(set(codes) == set(range(different)), "T7", "time order: a code is too large or does not occur")
+            found[int.from_bytes(key, "big")] = timestamp, [bases[code] + codes[:i].count(code) for i, code in enumerate(codes)]
+        return found
 
-    # §9 Lookups and scans
 
-    def ordinal_of_time(self, number):
-        key, value = self.floor(self.trees["time order"], key64(number)) or (None, None)
-        if key is not None:
-            ordinals, behind = self.time_frame(value)[1], number - self.number(key, "T6")
-            if behind < len(ordinals):
-                return ordinals[behind]
-        return number
+# scan: §9
 
-    def locate(self, ordinal):
-        """The block and row of an event"""
-        entry = self.floor(self.trees["blocks"], key64(ordinal))
-        block = self.block(self.block_entry(*entry)) if entry else None
-        need(block and ordinal - block.ordinal < block.count, "T1", f"blocks: no block has the event {ordinal}")
-        return block, ordinal - block.ordinal
 
-    def timestamp(self, ordinal):
-        block, row = self.locate(ordinal)
-        return block.times[row]
-
-    def scan(self, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
-        """`since` is the first timestamp wanted, `until` the first one not wanted"""
-        turn = reversed if reverse else iter
-        if space is None and not pairs:
-            yield from self.scan_all(since, until, turn)
-            return
-        run, ordinal_of = Run(0, self.count, 0, 0, 0, None), self.ordinal_of_time
-        if space is not None:
-            value = self.find(self.trees["spaces"], space)
-            run = run._replace(count=0) if value is None else self.space_run(value)
-        part = run if grouping is None else self.grouping_in(run, grouping)
-        if grouping is not None and not pairs:
-            run, ordinal_of = part, int  # ordinals are all that is needed
-        numbers = range(run.first, run.first + run.count)
-        if space is not None:
-            numbers = within(numbers, since, until, lambda number: self.timestamp(ordinal_of(number)))
-        for number in turn(self.with_pairs(pairs, numbers) if pairs else numbers):
-            ordinal = ordinal_of(number)
-            if part.first <= ordinal < part.first + part.count and since <= self.timestamp(ordinal) < until:
-                block, row = self.locate(ordinal)
-                good = space in (None, block.keys[row][0]) and grouping in (None, block.keys[row][1])
-                need(good, "T2", f"spaces, groupings: event {ordinal} is of {block.keys[row]}")
-                yield block.event(row)
-
-    def scan_all(self, since, until, turn):
-        """File order; every block must end where the next one begins (B2)"""
-        entries = [self.block_entry(*entry) for entry in self.entries(self.trees["blocks"])]
-        ends = [entry.ordinal for entry in entries[1:]] + [self.count]
-        for entry, end in turn(list(zip(entries, ends))):
-            if entry.earliest < until and since <= entry.earliest + entry.span:
-                block = Block(self, entry)
-                need(block.ordinal + block.count == end, "B2", f"{block.place}: the next one begins with {end}")
-                yield from (block.event(row) for row in turn(range(block.count)) if since <= block.times[row] < until)
-
-    def grouping_in(self, run, grouping):
-        """§9: the events of a grouping of a space; if it is the only one, the table of spaces says which it is"""
-        if run.groupings == 1:
-            return run if run.grouping == grouping else run._replace(count=0)
-        value = self.find(self.trees["groupings"], key64(run.first) + grouping)
-        return run._replace(count=0) if value is None else self.grouping_run(value, run.first)
-
-    def with_pairs(self, pairs, numbers):
-        """The time numbers among `numbers` of events with one of the values of each name"""
-        found = defaultdict(set)
+def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
+    """Events in file order; with a space or index pairs in time order. `until` is the first timestamp not wanted."""
+    events = file.events()
+    ordinals = range(len(events))
+    if space is not None or pairs:
+        spaces, wanted, lists = file.spaces(), defaultdict(set), file.indexes()[2]
         for name, value in pairs:
-            found[name] |= set(self.lookup_pair(name, value, numbers))
-        return sorted(set.intersection(*found.values()))
-
-    def lookup_pair(self, name, value, numbers):
-        name_entry = self.find(self.trees["index names"], name)
-        value_entry = None if name_entry is None else self.find(self.index_name(name_entry)[1], value)
-        if value_entry is None or not numbers:
-            return []
-        said, cursor = self.index_value(value_entry)
-        return self.posting_list(said[0], cursor, numbers[0], numbers[-1] + 1)
-
-
-def check_version(version):
-    if version != 1:
-        raise Unsupported("V1", f"the file has version {version}; it is newer than this reader, which reads version 1")
+            wanted[name].update(lists.get((name, value), ()))  # values of one name are united
+        first, count = (0, len(events)) if space is None else spaces.get(space, (0, 0))[:2]
+        numbers = set(ordinals).intersection(range(first, first + count), *wanted.values())
+        order = {first + i: ordinal for first, (_, frame) in file.time_order().items() for i, ordinal in enumerate(frame)}
+        for first, count, *_, groupings, _ in spaces.values():
+            need(groupings == 1 or order.keys() >= set(ordinals[first:first + count]), "T6", "a time number without a frame")
+        ordinals = [order.get(number, number) for number in sorted(numbers)]
+    for event in map(events.__getitem__, reversed(ordinals) if reverse else ordinals):
+        if grouping in (None, event.grouping) and since <= event.timestamp < until:
+            yield event
 
 
-def within(numbers, since, until, timestamp):
-    """§9: the part of a range of numbers, along which timestamps ascend, that lies in a time range; search by halves"""
-    first = bisect.bisect_left(numbers, since, key=timestamp) if since > -math.inf else 0
-    last = bisect.bisect_left(numbers, until, key=timestamp) if until < math.inf else len(numbers)
-    return numbers[first:max(first, last)]
+# verify: what follows from the events, and whether the file says the same
+
+
+def summary(rows):
+    """Number of rows, smallest timestamp, and largest minus smallest"""
+    times = [row[0] for row in rows]
+    return len(times), min(times), max(times) - min(times)
+
+
+def derive(events):
+    """§6: what the trees must hold"""
+    spaces, groupings, names, pairs, order, values = {}, {}, defaultdict(list), defaultdict(list), {}, defaultdict(set)
+    for space, rows in itertools.groupby(enumerate(events), key=lambda row: row[1].space):
+        rows = [(event.timestamp, ordinal, event) for ordinal, event in rows]
+        first, parts = rows[0][1], [list(part) for _, part in itertools.groupby(rows, key=lambda row: row[2].grouping)]
+        spaces[space] = first, *summary(rows), len(parts), rows[0][2].grouping if len(parts) == 1 else b""
+        rows.sort()  # by timestamp, then by ordinal: time order
+        if len(parts) > 1:
+            groupings |= {key64(first) + part[0][2].grouping: (part[0][1] - first, *summary(part)) for part in parts}
+            starts = range(0, len(rows), 128)
+            order |= {first + i: (rows[i][0], [ordinal for _, ordinal, _ in rows[i:i + 128]]) for i in starts}
+        for number, (timestamp, _, event) in enumerate(rows, first):
+            for name, value in event.pairs:
+                values[name].add(value)
+                names[name].append((timestamp,))
+                pairs[name, value].append((timestamp, number))
+    names = {name: [len(values[name]), *summary(rows)] for name, rows in names.items()}
+    lists = {pair: [number for _, number in rows] for pair, rows in pairs.items()}
+    return spaces, groupings, names, {pair: [*summary(rows)] for pair, rows in pairs.items()}, lists, order
+
+
+def same(rule, what, found, expected):
+    for key in sorted(found.keys() | expected.keys()):
+        a, b = expected.get(key), found.get(key)
+        need(a == b, rule, f"{what}: {key!r}: {a} expected, found {b}")
+
+
+def verify(file):
+    statistics, extra_sections = read_facts(file)
+    blocks = list(file.blocks())
+    dictionary, end = (64, file.end_of_dictionary - 64), sum(blocks[-1].handle[:2]) if blocks else 64
+    second_dictionary = end, file.read_dictionary(end) - end
+    events = [event for block in blocks for event in block.events]
+    times = [event.timestamp for event in events] or [0]
+    need((min(times), max(times)) == (file.earliest, file.latest), "F5", f"footer: times {min(times)} to {max(times)} expected")
+    spaces, groupings, names, pairs, lists, order = derive(events)
+    same("T2", "spaces", file.spaces(), spaces)
+    same("T3", "groupings", file.groupings(), groupings)
+    for rule, what, *both in zip(("T4", "T4", "T5"), ("names", "values", "lists"), file.indexes(), (names, pairs, lists)):
+        same(rule, what, *both)
+    found = file.time_order()
+    good = all(len(frame) == len(order[first][1]) for first, (_, frame) in found.items() if first in order)
+    need(good, "T7", "time order: a frame has not 128 events and is not the last of its space")
+    same("T6", "time order", found, order)
+    expected = [len(spaces), sum(groupings for *_, groupings, _ in spaces.values()), len(names), len(pairs),
+                sum(map(len, lists.values())), len(blocks), sum(block.frames for block in blocks),
+                sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
+                sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
+    need(statistics == expected, "X1", f"facts: statistics {expected} expected, found {statistics}")
+    pages = [page for tree in TREES for page in file.pages[tree][:-1]] + [file.pages[tree][-1] for tree in TREES]
+    parts = [(0, 64), dictionary, *(block.handle[:2] for block in blocks), second_dictionary, *pages, *extra_sections,
+             file.facts[:2], (file.size - 288, 288)]
+    for (offset, length), (after, _) in itertools.pairwise(parts):
+        need(offset + length == after, "F1", f"{offset + length} expected, where a part begins at {after}")
+    found = blake3.blake3(file.read(0, file.size - 56, "F3", "file")).digest(), content_digest(file.unit, events)
+    need(found == (file.file_digest, file.content_digest), "G1", f"file digest, content digest: found {found}")
+
+
+def read_facts(file):
+    """§7: the statistics, and where extra sections are"""
+    data = file.read(*file.facts[:2], "X3", "facts")
+    need_checksum(data, file.facts.checksum, "X3", "facts")
+    cursor = Cursor(data, "X3", "facts")
+    statistics, _ = [cursor.varint() for _ in range(15)], cursor.svarint()
+    metadata = [(cursor.take(cursor.varint()), cursor.take(cursor.varint())) for _ in range(cursor.varint())]
+    extra = [(cursor.varint(), cursor.handle()) for _ in range(cursor.varint())]
+    cursor.end()
+    need(sum(map(len, itertools.chain(*metadata))) <= 16 * MIB, "L1", "facts: too much user metadata")
+    need(ascending([key for key, _ in metadata]), "X2", "facts: keys of user metadata do not ascend")
+    for kind, handle in extra:
+        section = file.read(*handle[:2], "X4", "extra section")
+        need_checksum(section, handle.checksum, "X4", f"extra section at {handle.offset}")
+    return statistics, [handle[:2] for _, handle in extra]
+
+
+def content_digest(unit, events):
+    """§8"""
+    digest = blake3.blake3(bytes([unit]))
+    for event in events:
+        texts = [event.space, event.grouping, *itertools.chain(*event.pairs), event.data]
+        texts = [len(text).to_bytes(4, "little") + text for text in texts]
+        texts[2:2] = event.timestamp.to_bytes(8, "little", signed=True), len(event.pairs).to_bytes(4, "little")
+        digest.update(b"".join(texts))
+    return digest.digest()
 
 
 # The command: native lines of JSON
 
 
+def text_of(data):
+    """Of UTF-8; else nothing"""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def is_json(text):
     """RFC 8259, without white space around it or raw line breaks, at most 127 deep"""
-    if not text or text[0] in " \t" or text[-1] in " \t" or "\n" in text or "\r" in text:
-        return False
     brackets = re.findall(r"[\[\]{}]", re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", text))
     try:
         json.loads(text, parse_constant=int, parse_int=str, parse_float=str)  # int refuses NaN and Infinity
     except (ValueError, RecursionError):
         return False
-    return max(sums(1 if bracket in "[{" else -1 for bracket in brackets)) <= 127
+    depth = max(sums(1 if bracket in "[{" else -1 for bracket in brackets))
+    return depth <= 127 and text == text.strip(" \t") and "\n" not in text and "\r" not in text
 
 
-def is_text(data):
-    try:
-        return data.decode() is not None
-    except UnicodeDecodeError:
-        return False
+def quoted(data, encoded=False):
+    return json.dumps(base64.b64encode(data).decode() if encoded else data.decode(), ensure_ascii=False)
 
 
-def quoted(text):
-    return json.dumps(text, ensure_ascii=False)
-
-
-def base64_of(data):
-    return quoted(base64.b64encode(data).decode())
-
-
-def text_field(name, data, text_name=None):
-    return f'"{text_name or name}":{quoted(data.decode())}' if is_text(data) else f'"{name}_base64":{base64_of(data)}'
+def field(name, data, text_name):
+    """What is not UTF-8 goes to fields that end in _base64"""
+    return f'"{name}_base64":{quoted(data, True)}' if text_of(data) is None else f'"{text_name}":{quoted(data)}'
 
 
 def native_line(event):
-    """What is not UTF-8 goes to fields that end in _base64"""
-    index, others = defaultdict(list), []
+    texts, others, data = defaultdict(list), [], text_of(event.data)
     for name, value in event.pairs:
-        if is_text(name) and is_text(value):
-            index[quoted(name.decode())].append(quoted(value.decode()))
+        if text_of(name) is None or text_of(value) is None:
+            others.append(f"[{quoted(name, True)},{quoted(value, True)}]")
         else:
-            others.append(f"[{base64_of(name)},{base64_of(value)}]")
-    lists = [f"{name}:{values[0]}" if len(values) == 1 else f"{name}:[{','.join(values)}]" for name, values in index.items()]
-    is_data = is_text(event.data) and is_json(event.data.decode())
-    fields = [text_field("space", event.space), text_field("grouping", event.grouping), f'"timestamp":{event.timestamp}',
-              f'"index":{{{",".join(lists)}}}', *([f'"index_base64":[{",".join(others)}]'] if others else []),
-              f'"data":{event.data.decode()}' if is_data else text_field("data", event.data, "data_text")]
-    return "{" + ",".join(fields) + "}\n"
-
-
-def scan(options):
-    space, grouping = (os.fsencode(text) if text is not None else coded if coded is None else base64.b64decode(coded)
-                       for text, coded in ((options.space, options.space_base64), (options.grouping, options.grouping_base64)))
-    pairs = [tuple(os.fsencode(pair).partition(b"=")[::2]) for pair in options.index]
-    pairs += [tuple(map(base64.b64decode, pair)) for pair in options.index_base64]
-    events = File(options.file).scan(space, grouping, pairs, options.since, options.until, options.reverse)
-    for event in itertools.islice(events, options.limit):
-        sys.stdout.buffer.write(native_line(event).encode())
+            texts[quoted(name)].append(quoted(value))
+    texts = [f"{name}:{values[0]}" if len(values) == 1 else f"{name}:[{','.join(values)}]" for name, values in texts.items()]
+    parts = [field("space", event.space, "space"), field("grouping", event.grouping, "grouping"),
+             f'"timestamp":{event.timestamp}', f'"index":{{{",".join(texts)}}}',
+             *([f'"index_base64":[{",".join(others)}]'] if others else []),
+             f'"data":{data}' if data is not None and is_json(data) else field("data", event.data, "data_text")]
+    return ("{" + ",".join(parts) + "}\n").encode()
 
 
 def main():
     parser = argparse.ArgumentParser(description="A second reader of esdb files.")
-    parser.add_argument("verb", choices=["scan", "verify", "info"])
-    parser.add_argument("file")
-    for short, long in ("-s", "--space"), ("-g", "--grouping"):
-        parser.add_argument(short, long)
-        parser.add_argument(long + "-base64", metavar="BASE64")
-    parser.add_argument("-i", "--index", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--index-base64", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("-S", "--since", type=int, default=-math.inf, help="in the file's unit")
-    parser.add_argument("-U", "--until", type=int, default=math.inf, help="in the file's unit")
-    parser.add_argument("-r", "--reverse", action="store_true")
-    parser.add_argument("-n", "--limit", type=int)
-    options = parser.parse_args()
+    option, decode = parser.add_argument, base64.b64decode
+    option("verb", choices=["scan", "verify"])
+    option("file")
+    for name in "space", "grouping":
+        option("-" + name[0], "--" + name, type=os.fsencode)
+        option(f"--{name}-base64", dest=name, type=decode)
+    pairs = {"dest": "pairs", "action": "append", "default": []}
+    option("-i", "--index", metavar="NAME=VALUE", type=lambda text: os.fsencode(text).partition(b"=")[::2], **pairs)
+    option("--index-base64", metavar="NAME:VALUE", type=lambda text: tuple(map(decode, text.split(":"))), **pairs)
+    option("-S", "--since", type=int, default=-math.inf, help="in the file's unit")
+    option("-U", "--until", type=int, default=math.inf, help="in the file's unit; the first timestamp not wanted")
+    option("-r", "--reverse", action="store_true")
+    options = vars(parser.parse_args())
+    verb, path = options.pop("verb"), options.pop("file")
     try:
-        if options.verb == "scan":
-            return scan(options)
-        import verifier
-        return verifier.verify(options.file) if options.verb == "verify" else verifier.info(options.file)
-    except Refused as error:
-        out = sys.stderr if options.verb == "scan" else sys.stdout
-        print(f"{'reject' if isinstance(error, Reject) else 'unsupported'} {error}", file=out)
-        return 1
+        if verb == "verify":
+            verify(File(path))
+            return print("ok")
+        for event in scan(File(path), **options):
+            sys.stdout.buffer.write(native_line(event))
+    except Reject as error:
+        return str(error)
 
 
 if __name__ == "__main__":
-    from reader import main  # under its own name, so that verifier.py finds the same classes
     sys.exit(main())

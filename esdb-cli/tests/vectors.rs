@@ -47,20 +47,6 @@ fn shop(count: u64) -> Vec<EventBuf> {
         .collect()
 }
 
-/// Events whose words repeat from one frame to the next: a dictionary pays.
-fn wordy(count: u64) -> Vec<EventBuf> {
-    const SYLLABLES: [&str; 12] = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe"];
-    let word = |n: u64| -> String { (0..4).map(|i| SYLLABLES[(noise(n * 5 + i) % 12) as usize]).collect() };
-    (0..count)
-        .map(|i| {
-            let text: Vec<String> = (0..12).map(|j| word(noise(i * 12 + j) % 120)).collect();
-            let data =
-                format!(r#"{{"message":"{}","severity":"notice","source":"a vector"}}"#, text.join(" "));
-            event("s", "", i as i64, &[], &data)
-        })
-        .collect()
-}
-
 fn good_vectors() -> Vec<Good> {
     let seconds = || WriterOptions::new().unit(Unit::Seconds);
     let good = |name, comment, rules, options, events| Good { name, comment, rules, options, events };
@@ -149,8 +135,8 @@ fn good_vectors() -> Vec<Good> {
             "dictionary",
             "A zstd dictionary that wins, in both places.",
             &["D1", "D2", "Z1"],
-            seconds().frame_size(1_024),
-            wordy(300),
+            seconds().frame_size(512),
+            shop(2_000),
         ),
         good(
             "frames",
@@ -173,11 +159,25 @@ fn good_vectors() -> Vec<Good> {
             "Enough spaces, groupings and values for trees of two levels.",
             &["P1", "P3", "P5"],
             seconds().codec(Codec::Lz4),
-            (0..2_400_u64)
+            (0..1_400_u64)
                 .map(|i| {
-                    let n = noise(i);
-                    let (space, value) = (format!("space {:05}", n % 1_200), format!("value {n:x}"));
-                    event(&space, ["", "x"][(n % 2) as usize], i as i64, &[("value", &value)], "")
+                    let (space, value) = (
+                        format!("{:05} space", noise(i / 2) % 99_999),
+                        format!("value {}", noise(i) % 99_999),
+                    );
+                    event(&space, ["", "x"][i as usize % 2], i as i64, &[("value", &value)], "")
+                })
+                .collect(),
+        ),
+        good(
+            "two-levels",
+            "Long names of spaces: the smallest tree of two levels.",
+            &["P1", "P2", "P3"],
+            seconds().codec(Codec::None),
+            (0..40_u64)
+                .map(|i| {
+                    let space = (0..20).map(|j| format!("{:012x}", noise(i * 20 + j))).collect::<String>();
+                    event(&space, "", i as i64, &[], "")
                 })
                 .collect(),
         ),
