@@ -8,11 +8,11 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use crate::block::Block;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::OpenFile;
 use crate::scan::{
-    Numbers, Ordinals, RowFilter, Scan, Selection, block_entry, grouping_ordinals, ordinals_in, rows_within,
-    space_entry, time_numbers_in,
+    Numbers, Ordinals, RowFilter, Scan, Selection, block_entry, block_of, check_holds, grouping_ordinals,
+    ordinals_in, rows_within, space_entry, time_numbers_in,
 };
 use crate::tables::SpaceEntry;
 
@@ -195,10 +195,8 @@ impl Selected {
                 while next < range.end {
                     let entry = block_entry(&mut blocks, next)?;
                     let block = file.block(&entry)?;
+                    check_holds(file, &block, next)?;
                     let end = block.head().end_ordinal();
-                    if end <= next {
-                        return Err(missing(&block, next));
-                    }
                     if !filter.excludes(&entry) {
                         let rows = filter.select(&block, rows_within(&block, &(next..range.end)))?;
                         each(&block, &rows)?;
@@ -219,13 +217,10 @@ impl Selected {
                     wanted.sort_unstable();
                     let mut rest = wanted.as_slice();
                     while let Some(&ordinal) = rest.first() {
-                        let block = file.block(&block_entry(&mut blocks, ordinal)?)?;
+                        let block = block_of(file, &mut blocks, ordinal)?;
                         let head = *block.head();
                         let (here, after) =
                             rest.split_at(rest.partition_point(|&other| other < head.end_ordinal()));
-                        if here.is_empty() {
-                            return Err(missing(&block, ordinal));
-                        }
                         rest = after;
                         let mut rows: Vec<u32> =
                             here.iter().map(|&ordinal| (ordinal - head.first_ordinal) as u32).collect();
@@ -246,11 +241,6 @@ impl Selected {
 
 /// How many time numbers are looked up together.
 const WINDOW: usize = 1 << 18;
-
-fn missing(block: &Block, ordinal: u64) -> Error {
-    let reason = format!("no block holds event {ordinal}");
-    Error::corrupt(crate::Section::Block, block.head().offset, "B2", reason)
-}
 
 struct Counter<'a> {
     by: &'a [CountBy],

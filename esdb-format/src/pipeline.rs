@@ -14,6 +14,9 @@ use crate::output::Output;
 /// Drafts larger than this are encoded alone, so that several giant events are never in flight, in bytes.
 const LARGE: usize = 8 << 20;
 
+/// How much memory the drafts take that wait for a thread, or are with one, in bytes.
+const IN_FLIGHT: usize = 24 << 20;
+
 /// Encodes drafts and writes blocks.
 pub(crate) struct Pipeline {
     layout: Layout,
@@ -44,9 +47,18 @@ impl Encoder {
 
 struct Pool {
     jobs: Option<Sender<(u64, BlockDraft)>>,
-    results: Receiver<(u64, Result<EncodedBlock>)>,
+    results: Receiver<Done>,
     workers: Vec<JoinHandle<()>>,
-    most_in_flight: u64,
+    /// Memory of the drafts that were handed over and have not come back as blocks.
+    in_flight: usize,
+}
+
+/// What a thread gives back.
+struct Done {
+    number: u64,
+    /// What the draft took.
+    memory: usize,
+    block: Result<EncodedBlock>,
 }
 
 impl Pipeline {
@@ -67,16 +79,16 @@ impl Pipeline {
         output: &mut Output,
         written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
     ) -> Result<()> {
-        match &self.pool {
-            Some(Pool { jobs: Some(jobs), most_in_flight, .. }) if draft.memory() <= LARGE => {
-                let most = *most_in_flight;
+        let memory = draft.memory();
+        match &mut self.pool {
+            Some(Pool { jobs: Some(jobs), in_flight, .. }) if memory <= LARGE => {
+                *in_flight += memory;
                 jobs.send((self.next_draft, draft)).map_err(|_| lost_worker())?;
                 self.next_draft += 1;
-                self.collect(most, output, written)
+                self.collect(IN_FLIGHT, output, written)
             }
             _ => {
-                // Nothing may be in flight; this draft, which no worker has, must not count as such.
-                self.collect(1, output, written)?;
+                self.collect(0, output, written)?;
                 let block = self.encoder.encode(&draft)?;
                 drop(draft);
                 self.done.insert(self.next_draft, block);
@@ -86,23 +98,23 @@ impl Pipeline {
         }
     }
 
-    /// Waits until fewer than `most` drafts are in flight.
+    /// Waits until at most `most` bytes of drafts are in flight, and writes what has come back.
     fn collect(
         &mut self,
-        most: u64,
+        most: usize,
         output: &mut Output,
         written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
     ) -> Result<()> {
-        while let Some(pool) = &self.pool {
-            let waiting = self.next_draft - self.next_block - self.done.len() as u64;
-            let result = if waiting >= most {
+        while let Some(pool) = &mut self.pool {
+            let done = if pool.in_flight > most {
                 pool.results.recv().map_err(|_| lost_worker())?
-            } else if let Ok(result) = pool.results.try_recv() {
-                result
+            } else if let Ok(done) = pool.results.try_recv() {
+                done
             } else {
                 break;
             };
-            self.done.insert(result.0, result.1?);
+            pool.in_flight -= done.memory;
+            self.done.insert(done.number, done.block?);
             self.write_done(output, written)?;
         }
         Ok(())
@@ -138,7 +150,7 @@ impl Pipeline {
         output: &mut Output,
         written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
     ) -> Result<()> {
-        self.collect(1, output, written)
+        self.collect(0, output, written)
     }
 }
 
@@ -151,7 +163,6 @@ impl Pool {
         let (jobs, queue) = channel::<(u64, BlockDraft)>();
         let queue = Arc::new(Mutex::new(queue));
         let (sender, results) = channel();
-        let most_in_flight = 2 * encoders.len() as u64 + 1;
         let workers = encoders
             .into_iter()
             .map(|mut encoder| {
@@ -160,14 +171,15 @@ impl Pool {
                     loop {
                         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok((number, draft)) = job else { return };
-                        if sender.send((number, encoder.encode(&draft))).is_err() {
+                        let done = Done { number, memory: draft.memory(), block: encoder.encode(&draft) };
+                        if sender.send(done).is_err() {
                             return;
                         }
                     }
                 })
             })
             .collect();
-        Self { jobs: Some(jobs), results, workers, most_in_flight }
+        Self { jobs: Some(jobs), results, workers, in_flight: 0 }
     }
 }
 

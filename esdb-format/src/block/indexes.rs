@@ -89,8 +89,8 @@ impl Indexes {
     }
 
     /// The pairs of a row, ascending.
-    pub(crate) fn pairs(&self, row: usize) -> Pairs<'_> {
-        Pairs { indexes: self, row, column: 0, places: &[] }
+    pub(crate) fn pairs(&self, row: usize) -> RowPairs<'_> {
+        RowPairs { indexes: self, row, column: 0, places: &[] }
     }
 }
 
@@ -182,7 +182,7 @@ impl Entries {
 
 /// The index pairs of one event, ascending by name and value.
 #[derive(Clone)]
-pub struct Pairs<'a> {
+pub(crate) struct RowPairs<'a> {
     indexes: &'a Indexes,
     row: usize,
     /// The number of the next column.
@@ -191,7 +191,7 @@ pub struct Pairs<'a> {
     places: &'a [u32],
 }
 
-impl<'a> Iterator for Pairs<'a> {
+impl<'a> Iterator for RowPairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {

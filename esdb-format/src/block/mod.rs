@@ -14,8 +14,7 @@ mod runs;
 pub(crate) use columns::Block;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
 pub(crate) use head::Head;
-pub(crate) use indexes::IndexColumn;
-pub use indexes::Pairs;
+pub(crate) use indexes::{IndexColumn, RowPairs};
 
 use std::sync::Arc;
 

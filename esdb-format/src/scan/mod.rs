@@ -9,21 +9,22 @@ mod plan;
 mod rows;
 mod window;
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
-use crate::block::Block;
+use crate::block::{Block, RowPairs};
 use crate::error::{Error, Result};
 use crate::event::{Event, EventBuf};
 use crate::file::OpenFile;
 
-pub use crate::block::Pairs;
 pub(crate) use numbers::Numbers;
 pub(crate) use ordinals::Ordinals;
 pub(crate) use plan::{
     Plan, grouping_ordinals, ordinals_in, rows_within, space_entry, time_numbers_in, timestamp_of,
 };
-pub(crate) use rows::{RowFilter, block_entry};
+use window::{Window, WindowPairs};
+
+pub(crate) use rows::{RowFilter, block_entry, block_of, check_holds};
 
 /// Which events a query selects.
 #[derive(Clone, Debug, Default)]
@@ -83,29 +84,67 @@ impl Times {
     }
 }
 
-/// An event in a file: a decoded block, a row of it, and the row's data.
+/// An event in a file: a place in decoded events, and the event's data.
 ///
-/// Cheap to clone and to hand to other threads. It keeps its block, and the data of its neighbours, in memory; use
-/// [`into_owned`](Self::into_owned) to keep one event without them.
+/// Cheap to clone and to hand to other threads. It keeps its neighbours in memory, those of its block or of the window that a
+/// scan fetched; use [`into_owned`](Self::into_owned) to keep one event without them.
 #[derive(Clone)]
 pub struct StoredEvent {
-    pub(crate) block: Arc<Block>,
-    pub(crate) row: usize,
-    pub(crate) timestamp: i64,
-    pub(crate) data: Arc<Vec<u8>>,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    origin: Origin,
+    timestamp: i64,
+    data: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+/// Where an event was decoded.
+#[derive(Clone)]
+enum Origin {
+    Block(Arc<Block>, usize),
+    Window(Arc<Window>, usize),
 }
 
 impl StoredEvent {
-    /// Whose history this is. Takes a search among the spaces of the block.
-    pub fn space(&self) -> &[u8] {
-        self.block.keys_of(self.row).0
+    fn of_block(
+        block: &Arc<Block>,
+        row: usize,
+        timestamp: i64,
+        data: &Arc<Vec<u8>>,
+        range: Range<usize>,
+    ) -> Self {
+        Self { origin: Origin::Block(Arc::clone(block), row), timestamp, data: Arc::clone(data), range }
     }
 
-    /// How the event is clustered inside its space. Takes a search among the groupings of the block.
+    fn of_window(window: &Arc<Window>, row: usize) -> Self {
+        let (data, range) = window.data(row);
+        Self {
+            timestamp: window.timestamp(row),
+            data: Arc::clone(data),
+            range,
+            origin: Origin::Window(Arc::clone(window), row),
+        }
+    }
+
+    /// Whether it came straight from this block.
+    fn is_in(&self, block: &Arc<Block>) -> bool {
+        matches!(&self.origin, Origin::Block(own, _) if Arc::ptr_eq(own, block))
+    }
+
+    /// Becomes another event of the same block and frame.
+    fn move_to(&mut self, row: usize, timestamp: i64, range: Range<usize>) {
+        if let Origin::Block(_, own) = &mut self.origin {
+            *own = row;
+        }
+        (self.timestamp, self.range) = (timestamp, range);
+    }
+
+    /// Whose history this is.
+    pub fn space(&self) -> &[u8] {
+        self.keys().0
+    }
+
+    /// How the event is clustered inside its space.
     pub fn grouping(&self) -> &[u8] {
-        self.block.keys_of(self.row).1
+        self.keys().1
     }
 
     /// In the file's unit since the Unix epoch.
@@ -115,7 +154,10 @@ impl StoredEvent {
 
     /// The event's number in file order, from 0.
     pub fn ordinal(&self) -> u64 {
-        self.block.head().first_ordinal + self.row as u64
+        match &self.origin {
+            Origin::Block(block, row) => block.head().first_ordinal + *row as u64,
+            Origin::Window(window, row) => window.ordinal(*row),
+        }
     }
 
     /// The pairs of name and value, ascending. The first event of a block that is asked decodes those of all.
@@ -124,17 +166,23 @@ impl StoredEvent {
     ///
     /// Corrupt if the block's index columns break a rule of the spec although their checksum is right.
     pub fn indexes(&self) -> Result<Pairs<'_>> {
-        Ok(self.block.indexes()?.pairs(self.row))
+        Ok(match &self.origin {
+            Origin::Block(block, row) => Pairs(Listed::Block(block.indexes()?.pairs(*row))),
+            Origin::Window(window, row) => Pairs(Listed::Window(window.pairs(*row))),
+        })
     }
 
     /// The event's data.
     pub fn data(&self) -> &[u8] {
-        &self.data[self.start..self.end]
+        &self.data[self.range.clone()]
     }
 
-    /// Space and grouping, found together.
+    /// Space and grouping. Takes a search among those of the block.
     pub(crate) fn keys(&self) -> (&[u8], &[u8]) {
-        self.block.keys_of(self.row)
+        match &self.origin {
+            Origin::Block(block, row) => block.keys_of(*row),
+            Origin::Window(window, row) => window.keys(*row),
+        }
     }
 
     /// The same event, to be written again. Allocates the list of its pairs, nothing else.
@@ -155,6 +203,27 @@ impl StoredEvent {
     /// Those of [`indexes`](Self::indexes).
     pub fn into_owned(self) -> Result<EventBuf> {
         self.as_event().map(EventBuf::from)
+    }
+}
+
+/// The index pairs of an event, ascending by name and value.
+#[derive(Clone)]
+pub struct Pairs<'a>(Listed<'a>);
+
+#[derive(Clone)]
+enum Listed<'a> {
+    Block(RowPairs<'a>),
+    Window(WindowPairs<'a>),
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Listed::Block(pairs) => pairs.next(),
+            Listed::Window(pairs) => pairs.next(),
+        }
     }
 }
 

@@ -32,7 +32,8 @@ impl Ordinals {
         Self::covering(file, if space.groupings > 1 { space.ordinals() } else { 0..0 })
     }
 
-    fn covering(file: &Arc<OpenFile>, covered: Range<u64>) -> Self {
+    /// Time numbers in `covered` must have a frame.
+    pub(crate) fn covering(file: &Arc<OpenFile>, covered: Range<u64>) -> Self {
         Self {
             cursor: file.time_order().cursor(),
             events: file.footer.events,

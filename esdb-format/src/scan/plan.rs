@@ -13,7 +13,7 @@ use crate::time_order::TimeFrame;
 
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
-use super::rows::{RowFilter, RowScan, block_entry};
+use super::rows::{RowFilter, RowScan, block_entry, block_of};
 use super::window::WindowScan;
 use super::{Selection, StoredEvent, Times};
 
@@ -54,7 +54,7 @@ impl Plan {
             let numbers =
                 Numbers::of_indexes(file, &selection.indexes, time_numbers_in(file, &entry, times)?)?;
             // Reading a grouping's index columns is cheaper than following many lists that leave it.
-            return Ok(if all.end - all.start <= 4 * numbers.count_at_most() {
+            return Ok(if all.end - all.start <= numbers.count_at_most().saturating_mul(4) {
                 let filter = RowFilter { times: Times::default(), indexes: selection.indexes.clone() };
                 rows(ordinals_in(file, &all, times)?, filter)
             } else {
@@ -208,7 +208,7 @@ fn first_time_number(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64
     let key = crate::codec::from_key64(frames.key()).unwrap_or(all.start);
     let count = TimeFrame::peek(frames.value())?.0.min(FRAME as u64);
     let (mut low, mut high) = (key.max(all.start), key.saturating_add(count).min(all.end));
-    let (mut ordinals, mut blocks) = (Ordinals::new(file), file.blocks().cursor());
+    let (mut ordinals, mut blocks) = (Ordinals::covering(file, all.clone()), file.blocks().cursor());
     while low < high {
         let middle = low.midpoint(high);
         let ordinal = ordinals.get(middle)?;
@@ -223,14 +223,6 @@ pub(crate) fn timestamp_of(
     blocks: &mut crate::tree::TreeCursor<Arc<OpenFile>>,
     ordinal: u64,
 ) -> Result<i64> {
-    let block = file.block(&block_entry(blocks, ordinal)?)?;
-    let row = ordinal - block.head().first_ordinal;
-    block.times()?.get(row as usize).copied().ok_or_else(|| {
-        Error::corrupt(
-            Section::Block,
-            block.head().offset,
-            "B2",
-            format!("event {ordinal} is not in its block"),
-        )
-    })
+    let block = block_of(file, blocks, ordinal)?;
+    Ok(block.times()?[(ordinal - block.head().first_ordinal) as usize])
 }

@@ -119,12 +119,37 @@ impl RowScan {
     }
 }
 
-/// The entry of the block that holds `ordinal`.
+/// The entry of the block that should hold `ordinal`.
 pub(crate) fn block_entry(blocks: &mut TreeCursor<Arc<OpenFile>>, ordinal: u64) -> Result<BlockEntry> {
     if !blocks.floor(&key64(ordinal))? {
         return Err(Error::corrupt(Section::Blocks, 0, "T1", format!("no block holds event {ordinal}")));
     }
     BlockEntry::decode(blocks.key(), blocks.value())
+}
+
+/// The block that holds `ordinal`.
+pub(crate) fn block_of(
+    file: &OpenFile,
+    blocks: &mut TreeCursor<Arc<OpenFile>>,
+    ordinal: u64,
+) -> Result<Arc<Block>> {
+    let block = file.block(&block_entry(blocks, ordinal)?)?;
+    check_holds(file, &block, ordinal)?;
+    Ok(block)
+}
+
+/// The block holds `ordinal`, and no event that the footer does not count.
+pub(crate) fn check_holds(file: &OpenFile, block: &Block, ordinal: u64) -> Result<()> {
+    let (head, events) = (block.head(), file.footer.events);
+    if ordinal >= head.end_ordinal() || head.end_ordinal() > events {
+        let reason = format!(
+            "events {} to {} are here, {ordinal} of {events} is wanted",
+            head.first_ordinal,
+            head.end_ordinal()
+        );
+        return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
+    }
+    Ok(())
 }
 
 impl End {
@@ -151,11 +176,7 @@ impl End {
         let entry = block_entry(&mut self.blocks, ordinal)?;
         let block = file.block(&entry)?;
         let head = *block.head();
-        if ordinal >= head.end_ordinal() {
-            let reason =
-                format!("event {ordinal} should be here, the block ends before {}", head.end_ordinal());
-            return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
-        }
+        check_holds(file, &block, ordinal)?;
         let start = left.start.saturating_sub(head.first_ordinal) as usize;
         let end = (left.end - head.first_ordinal).min(u64::from(head.count)) as usize;
         self.rows = if filter.excludes(&entry) {
@@ -192,14 +213,10 @@ impl End {
         let range = payload.range_in(self.frame.unwrap_or(0), row);
         let timestamp = block.times()?[row];
         match slot {
-            Some(event) if Arc::ptr_eq(&event.block, block) && Arc::ptr_eq(&event.data, &self.data) => {
-                (event.row, event.timestamp, event.start, event.end) =
-                    (row, timestamp, range.start, range.end);
+            Some(event) if event.is_in(block) && Arc::ptr_eq(&event.data, &self.data) => {
+                event.move_to(row, timestamp, range)
             }
-            _ => {
-                let (block, data) = (Arc::clone(block), Arc::clone(&self.data));
-                *slot = Some(StoredEvent { block, row, timestamp, data, start: range.start, end: range.end });
-            }
+            _ => *slot = Some(StoredEvent::of_block(block, row, timestamp, &self.data, range)),
         }
         Ok(true)
     }
