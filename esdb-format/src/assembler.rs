@@ -6,7 +6,7 @@ use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::codec::key64;
 use crate::compression::Codec;
 use crate::derive::Deriver;
-use crate::dictionary::{Dictionary, SAMPLE};
+use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
 use crate::event::Event;
@@ -46,7 +46,8 @@ pub(crate) struct Assembler {
     numbers: Vec<u32>,
     /// Until the dictionary is trained.
     waiting: Vec<BlockDraft>,
-    waiting_bytes: usize,
+    waiting_data: usize,
+    waiting_keys: usize,
     started: Option<Started>,
     content: ContentDigest,
     statistics: Statistics,
@@ -87,7 +88,8 @@ impl Assembler {
             draft_number: 1,
             numbers: Vec::new(),
             waiting: Vec::new(),
-            waiting_bytes: 0,
+            waiting_data: 0,
+            waiting_keys: 0,
             started: None,
             content: ContentDigest::new(plan.unit),
             statistics: Statistics::default(),
@@ -162,10 +164,14 @@ impl Assembler {
             self.places.clear();
         }
         if self.started.is_none() {
-            self.waiting_bytes += draft.payload().len();
+            self.waiting_data += draft.payload().len();
+            self.waiting_keys += draft.key_bytes();
             self.waiting.push(draft);
-            let trains = matches!(self.plan.codec, Codec::Zstd { .. });
-            return if trains && self.waiting_bytes < SAMPLE { Ok(()) } else { self.start() };
+            let waits = matches!(self.plan.codec, Codec::Zstd { .. })
+                && self.waiting_data < SAMPLE
+                && self.waiting_keys < SAMPLE_KEYS
+                && self.waiting.len() < SAMPLE_BLOCKS;
+            return if waits { Ok(()) } else { self.start() };
         }
         self.write_block(draft)
     }

@@ -14,6 +14,12 @@ const MARKER: [u8; 8] = *b"\x89ESDBD\r\n";
 /// How much data a dictionary is trained on, in bytes.
 pub(crate) const SAMPLE: usize = 1 << 20;
 
+/// Events with little data are not waited for beyond this much of keys, in bytes, …
+pub(crate) const SAMPLE_KEYS: usize = 16 << 20;
+
+/// … or this many blocks.
+pub(crate) const SAMPLE_BLOCKS: usize = 32;
+
 /// How large a trained dictionary may become, in bytes.
 const SIZE: usize = 16 << 10;
 

@@ -38,7 +38,14 @@ impl ContentDigest {
             self.put(name);
             self.put(value);
         }
-        self.put(data);
+        self.pending.put_u32(data.len() as u32);
+        if data.len() >= PIECE {
+            self.hasher.update(&self.pending);
+            self.hasher.update(data);
+            self.pending.clear();
+            return;
+        }
+        self.pending.extend_from_slice(data);
         if self.pending.len() >= PIECE {
             self.hasher.update(&self.pending);
             self.pending.clear();

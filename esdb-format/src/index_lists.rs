@@ -20,7 +20,7 @@ pub(crate) struct IndexLists {
     lists: Vec<Part>,
     list_bytes: usize,
     limit: usize,
-    spilled: Vec<SpoolReader>,
+    spilled: Vec<Spool>,
     folder: PathBuf,
     generation: u64,
 }
@@ -104,7 +104,8 @@ impl IndexLists {
             spool.put_bytes(&part.gaps);
             spool.end_record()?;
         }
-        self.spilled.push(spool.into_reader()?);
+        spool.spill()?;
+        self.spilled.push(spool);
         self.interner = Interner::default();
         self.lists = Vec::new();
         self.list_bytes = 0;
@@ -141,8 +142,8 @@ impl IndexLists {
         }
         self.spill()?;
         let mut sources = Vec::new();
-        for reader in std::mem::take(&mut self.spilled) {
-            sources.extend(SpilledParts::open(reader)?);
+        for spool in std::mem::take(&mut self.spilled) {
+            sources.extend(SpilledParts::open(spool.into_reader()?)?);
         }
         while let Some(next) = sources.iter().map(|source| (&source.name, &source.value)).min() {
             let (name, value) = (next.0.clone(), next.1.clone());

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::key64;
-use crate::error::{Result, Section};
+use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::scan::{Ordinals, space_entry, timestamp_of};
 use crate::tables::{Extent, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
@@ -73,6 +73,8 @@ pub struct Groupings {
     only: Option<Listed>,
     /// Place and number of those in the table.
     cursor: Cursor,
+    /// What all keys of the space begin with.
+    prefix: [u8; 8],
     left: u64,
     ended: bool,
 }
@@ -80,16 +82,24 @@ pub struct Groupings {
 impl Groupings {
     pub(crate) fn new(file: &Arc<OpenFile>, space: &[u8]) -> Result<Self> {
         let mut cursor = file.groupings().cursor();
-        let (mut only, mut left) = (None, 0);
+        let (mut only, mut left, mut prefix) = (None, 0, [0; 8]);
         match space_entry(file, space)? {
             Some(SpaceEntry { only_grouping: Some(key), extent, .. }) => only = Some(Listed { key, extent }),
             Some(entry) => {
-                left = entry.groupings;
-                cursor.seek(&key64(entry.first_ordinal))?;
+                (left, prefix) = (entry.groupings, key64(entry.first_ordinal));
+                if !cursor.seek(&prefix)? {
+                    let offset = file.footer.roots.groupings.page.offset;
+                    return Err(Error::corrupt(
+                        Section::Groupings,
+                        offset,
+                        "T3",
+                        "the groupings of a space are missing",
+                    ));
+                }
             }
             None => {}
         }
-        Ok(Self { only, cursor, left, ended: false })
+        Ok(Self { only, cursor, prefix, left, ended: false })
     }
 
     fn step(&mut self) -> Result<Option<Listed>> {
@@ -97,7 +107,9 @@ impl Groupings {
             return Ok(self.only.take());
         }
         let entry = GroupingEntry::decode(self.cursor.value())?;
-        let key = self.cursor.key().get(8..).unwrap_or_default().to_vec();
+        let Some(key) = self.cursor.key().strip_prefix(&self.prefix).map(<[u8]>::to_vec) else {
+            return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
+        };
         self.left -= 1;
         if self.left > 0 && !self.cursor.next()? {
             return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
@@ -153,7 +165,7 @@ impl IndexValues {
                     in_space = Some(InSpace {
                         file: Arc::clone(file),
                         numbers: entry.ordinals(),
-                        ordinals: Ordinals::new(file),
+                        ordinals: Ordinals::of_space(file, &entry),
                         blocks: file.blocks().cursor(),
                     });
                 }

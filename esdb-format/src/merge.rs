@@ -22,7 +22,7 @@ use crate::writer::{Summary, Writer};
 ///
 /// # Errors
 ///
-/// Invalid if an input's timestamps are in another unit than the writer's; Corrupt if an input is damaged, or holds more or
+/// Invalid if an input's timestamps are in another unit than the writer's, or if the writer has events already; Corrupt if an input is damaged, or holds more or
 /// fewer events than it states; I/O if reading or writing fails. Nothing is published then.
 pub fn merge(inputs: &[Reader], mut writer: Writer) -> Result<Summary> {
     for input in inputs {
@@ -31,8 +31,6 @@ pub fn merge(inputs: &[Reader], mut writer: Writer) -> Result<Summary> {
             return Err(Error::Invalid(format!("an input is in {found}, the output in {expected}")));
         }
     }
-    let runs = inputs.iter().map(Run::of_file).collect::<Result<_>>()?;
-    writer.add_runs(runs)?;
-    let summary = writer.finish()?;
-    Ok(summary)
+    writer.add_runs(inputs.iter().map(Run::of_file).collect())?;
+    writer.finish()
 }

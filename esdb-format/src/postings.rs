@@ -1,7 +1,7 @@
 //! Posting lists: for a pair of name and value the time numbers of its events, ascending (spec §6.4).
 
 use crate::codec::{Decoder, Encode, from_key64, key64};
-use crate::error::{Result, Section};
+use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
 use crate::packed::{FRAME, decode_frame, encode_frame};
 use crate::tree::{PageSink, Pages, Tree, TreeBuilder, TreeCursor};
@@ -145,8 +145,10 @@ impl<P: Pages> ListCursor<P> {
 
     /// Decodes the frame with number `frame`.
     fn load(&mut self, frame: u64) -> Result<()> {
-        if let Some(tree) = &mut self.tree {
-            tree.go_to(frame)?;
+        if let Some(tree) = &mut self.tree
+            && !tree.go_to(frame)?
+        {
+            return Err(Error::corrupt(Section::Postings, 0, "P3", format!("the list has no frame {frame}")));
         }
         self.decode()
     }
@@ -156,7 +158,7 @@ impl<P: Pages> ListCursor<P> {
         let Some(tree) = &self.tree else { return Ok(()) };
         let first = tree.position() * FRAME as u64;
         let mut value = tree.value();
-        let expected = (self.count - first).min(FRAME as u64);
+        let expected = self.count.saturating_sub(first).min(FRAME as u64);
         let count = value.u8("P4")?;
         if u64::from(count) != expected {
             return Err(value.corrupt("T5", format!("frame of {count} time numbers, {expected} expected")));

@@ -51,8 +51,8 @@ impl ReaderOptions {
         self
     }
 
-    /// Whether checksums are compared on every read. Default: yes. Without them a damaged file can give wrong answers,
-    /// but nothing worse.
+    /// Whether checksums of pages and payload frames are compared on every read. Default: yes. Without them a damaged file can
+    /// give wrong answers. Those of a block's head and columns are always compared.
     #[must_use]
     pub fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;

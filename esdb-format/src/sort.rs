@@ -26,7 +26,7 @@ use crate::unit::Unit;
 /// Records are kept in pieces of this size, so that growing copies nothing, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// Spilled runs are cut into blocks of about this much data, so that many can be merged at once, in bytes.
+/// Spilled runs are cut into blocks of about this much data and keys, so that many can be merged at once, in bytes.
 const RUN_BLOCK: usize = 128 << 10;
 
 /// Events in memory, in the order of arrival until they are sorted.
@@ -179,11 +179,9 @@ impl Run {
         Ok(Self::Blocks(Box::new(rows)))
     }
 
-    /// All events of a file.
-    pub(crate) fn of_file(file: &Reader) -> Result<Self> {
-        let mut run = Self::File(Box::new(file.scan().cursor()), None);
-        run.advance()?;
-        Ok(run)
+    /// All events of a file. It is read from only when its merge begins.
+    pub(crate) fn of_file(file: &Reader) -> Self {
+        Self::File(Box::new(file.scan().cursor()), None)
     }
 
     /// A sorted buffer.
@@ -259,7 +257,8 @@ impl RunWriter {
     pub(crate) fn add(&mut self, event: &Event<'_>) -> Result<()> {
         let pair_bytes: usize = event.indexes.iter().map(|(name, value)| name.len() + value.len()).sum();
         let key_bytes = event.space.len() + event.grouping.len() + pair_bytes;
-        let full = self.draft.payload().len() + event.data.len() > RUN_BLOCK && !self.draft.is_empty();
+        let size = self.draft.payload().len() + self.draft.key_bytes() + event.data.len() + key_bytes;
+        let full = size > RUN_BLOCK && !self.draft.is_empty();
         if full || self.draft.is_full_for(event.data.len(), key_bytes) {
             self.close_block()?;
         }
@@ -301,13 +300,18 @@ pub(crate) struct Merge {
 }
 
 impl Merge {
-    pub(crate) fn new(runs: Vec<Run>) -> Self {
+    pub(crate) fn new(mut runs: Vec<Run>) -> Result<Self> {
+        for run in &mut runs {
+            if matches!(run, Run::File(_, None)) {
+                run.advance()?;
+            }
+        }
         let mut merge =
             Self { heap: (0..runs.len()).filter(|&run| runs[run].key().is_some()).collect(), runs };
         for at in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(at);
         }
-        merge
+        Ok(merge)
     }
 
     fn before(&self, a: usize, b: usize) -> bool {

@@ -57,6 +57,13 @@ impl Spool {
         Ok(())
     }
 
+    /// Writes everything out, so that nothing stays in memory until it is read again.
+    pub(crate) fn spill(&mut self) -> Result<()> {
+        self.flush()?;
+        self.memory = Vec::new();
+        Ok(())
+    }
+
     /// Everything from the first record on.
     pub(crate) fn into_reader(self) -> Result<SpoolReader> {
         let folder = self.folder;
@@ -92,7 +99,11 @@ impl SpoolReader {
         let (mut value, mut shift) = (0, 0);
         loop {
             let mut byte = [0];
-            if self.input.read(&mut byte).map_err(|error| self.fail(error))? == 0 {
+            let read = match self.input.read(&mut byte) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|error| self.fail(error))?,
+            };
+            if read == 0 {
                 return if shift == 0 {
                     Ok(None)
                 } else {

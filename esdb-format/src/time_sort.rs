@@ -15,7 +15,7 @@ pub(crate) struct TimeSort {
     /// The ordinal of the first row in memory.
     first_ordinal: u64,
     limit: usize,
-    spilled: Vec<SpoolReader>,
+    spilled: Vec<Spool>,
     folder: PathBuf,
 }
 
@@ -101,7 +101,8 @@ impl TimeSort {
             }
             spool.end_record()?;
         }
-        self.spilled.push(spool.into_reader()?);
+        spool.spill()?;
+        self.spilled.push(spool);
         self.rows.clear();
         self.pairs.clear();
         Ok(())
@@ -141,8 +142,8 @@ impl TimeSort {
     ) -> Result<()> {
         self.spill(lists)?;
         let mut sources = Vec::new();
-        for reader in std::mem::take(&mut self.spilled) {
-            sources.extend(SpilledRows::open(reader)?);
+        for spool in std::mem::take(&mut self.spilled) {
+            sources.extend(SpilledRows::open(spool.into_reader()?)?);
         }
         let mut pairs = Vec::new();
         while let Some(next) = (0..sources.len()).min_by_key(|&at| {

@@ -180,7 +180,7 @@ impl<P: Pages> TreeCursor<P> {
 
     /// The number of the entry in the whole tree.
     pub(crate) fn position(&self) -> u64 {
-        self.first + self.leaf().index() as u64
+        self.first.saturating_add(self.leaf().index() as u64)
     }
 
     fn enter_root(&mut self) -> Result<()> {
@@ -212,7 +212,8 @@ impl<P: Pages> TreeCursor<P> {
         if page.count() == 0 {
             return Err(page.corrupt("P4", "page without entries"));
         }
-        if before >= self.tree.entries || before < self.first {
+        let is_first = parent.index() == 0;
+        if before >= self.tree.entries || before < self.first || (is_first && before != self.first) {
             return Err(page.corrupt("P3", format!("{before} entries before it are not possible")));
         }
         self.first = before;
@@ -234,10 +235,19 @@ impl<P: Pages> TreeCursor<P> {
                 return if last == 0 { Ok(false) } else { Err(self.misplaced()) };
             }
             if self.at_leaf() {
-                return Ok(true);
+                return self.check_position().map(|()| true);
             }
             self.descend()?;
         }
+    }
+
+    /// The tree has as many entries as it states.
+    fn check_position(&self) -> Result<()> {
+        if self.position() < self.tree.entries {
+            return Ok(());
+        }
+        let reason = format!("entry {} of a tree of {}", self.position(), self.tree.entries);
+        Err(self.leaf().page().corrupt("P3", reason))
     }
 
     fn misplaced(&self) -> Error {
@@ -260,7 +270,7 @@ impl<P: Pages> TreeCursor<P> {
         if self.path.last().is_some_and(|leaf| leaf.page().level() == 0) {
             let leaf = self.path.len() - 1;
             let count = self.path[leaf].page().count() as u64;
-            if (self.first..self.first + count).contains(&position) {
+            if (self.first..self.first.saturating_add(count)).contains(&position) {
                 self.path[leaf].go_to((position - self.first) as usize)?;
                 return Ok(true);
             }
@@ -295,7 +305,7 @@ impl<P: Pages> TreeCursor<P> {
         }
         let last = self.path.len() - 1;
         if self.path[last].next()? {
-            return Ok(true);
+            return self.check_position().map(|()| true);
         }
         self.go_to(self.position() + 1)
     }

@@ -1,6 +1,6 @@
 //! The unit of a file's timestamps.
 
-/// The unit of every timestamp in a file, counted from the Unix epoch (spec §4.1).
+/// The unit of every timestamp in a file, counted from the Unix epoch (spec §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
 pub enum Unit {
     /// Seconds.

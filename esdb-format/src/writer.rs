@@ -195,6 +195,7 @@ impl WriterOptions {
             in_order: true,
             last_passed_on: None,
             runs: Vec::new(),
+            failed: false,
         };
         writer.assembler = Some(writer.new_assembler()?);
         Ok(writer)
@@ -216,7 +217,10 @@ pub struct Writer {
     in_order: bool,
     /// Space, grouping and timestamp of the last event that was passed on.
     last_passed_on: Option<(Vec<u8>, Vec<u8>, i64)>,
-    runs: Vec<Run>,
+    /// With how often their events were merged.
+    runs: Vec<(u32, Run)>,
+    /// Something could not be written: what is there is not whole.
+    failed: bool,
 }
 
 /// What a finished file holds.
@@ -258,27 +262,45 @@ impl Writer {
     }
 
     /// Writes all events of sorted runs, of which an earlier one's come first among equals.
-    pub(crate) fn add_runs(&mut self, mut runs: Vec<Run>) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Invalid if events were added before.
+    pub(crate) fn add_runs(&mut self, runs: Vec<Run>) -> Result<()> {
+        if self.buffer.len() > 0 || self.last_passed_on.is_some() || !self.runs.is_empty() {
+            return Err(Error::Invalid("files are merged into a writer that has events already".into()));
+        }
+        self.or_fail(|writer| writer.merge_all(runs))
+    }
+
+    fn merge_all(&mut self, mut runs: Vec<Run>) -> Result<()> {
         // Many runs at once would take much memory: neighbours are merged first.
         while runs.len() > MOST_RUNS {
             let mut merged = Vec::new();
             while !runs.is_empty() {
                 let rest = runs.split_off(runs.len().min(MOST_RUNS));
-                let mut run = self.new_run()?;
-                Merge::new(std::mem::replace(&mut runs, rest)).for_each(|event| run.add(event))?;
-                merged.push(run.finish()?);
+                merged.push(self.merge_into_one(std::mem::replace(&mut runs, rest))?);
             }
             runs = merged;
         }
-        Merge::new(runs).for_each(|event| self.add_in_order(event))
+        let Some(assembler) = &mut self.assembler else { return Err(has_failed()) };
+        Merge::new(runs)?.for_each(|event| assembler.add(event))
     }
 
-    /// Adds an event that is known to come after all others.
-    fn add_in_order(&mut self, event: &Event<'_>) -> Result<()> {
-        match &mut self.assembler {
-            Some(assembler) => assembler.add(event),
-            None => Err(Error::Invalid("the writer has failed before".into())),
+    fn merge_into_one(&self, runs: Vec<Run>) -> Result<Run> {
+        let mut merged = self.new_run()?;
+        Merge::new(runs)?.for_each(|event| merged.add(event))?;
+        merged.finish()
+    }
+
+    /// After an error nothing more can be written: some events may be in the file and others lost.
+    fn or_fail<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(has_failed());
         }
+        let result = work(self);
+        self.failed = result.is_err();
+        result
     }
 
     pub(crate) fn unit(&self) -> Unit {
@@ -308,14 +330,17 @@ impl Writer {
             };
             self.in_order = last.is_none_or(|last| last <= key);
         }
+        if self.failed {
+            return Err(has_failed());
+        }
         self.buffer.push(&event);
         let memory = self.buffer.memory();
         if self.in_order && self.assembler.is_some() {
             if memory >= PASS_ON {
-                self.pass_on()?;
+                self.or_fail(Self::pass_on)?;
             }
         } else if memory >= self.options.memory / 2 {
-            self.spill()?;
+            self.or_fail(Self::spill)?;
         }
         Ok(())
     }
@@ -388,13 +413,17 @@ impl Writer {
             run.add(&buffer.event(at)?)?;
         }
         drop(buffer);
-        self.runs.push(run.finish()?);
-        let most = (self.options.memory / 2 / RUN_MEMORY).max(4);
-        if self.runs.len() >= most {
-            let runs = std::mem::take(&mut self.runs);
-            let mut merged = self.new_run()?;
-            Merge::new(runs).for_each(|event| merged.add(event))?;
-            self.runs.push(merged.finish()?);
+        self.runs.push((0, run.finish()?));
+        // Neighbours of equal level are merged, so that an event is written again only a few times in all.
+        let most = (self.options.memory / 4 / RUN_MEMORY).clamp(4, MOST_RUNS);
+        while let Some(&(level, _)) = self.runs.last() {
+            let equal = self.runs.iter().rev().take_while(|(other, _)| *other == level).count();
+            if equal < most {
+                break;
+            }
+            let runs = self.runs.split_off(self.runs.len() - equal).into_iter().map(|(_, run)| run).collect();
+            let merged = self.merge_into_one(runs)?;
+            self.runs.push((level + 1, merged));
         }
         Ok(())
     }
@@ -407,9 +436,25 @@ impl Writer {
     fn keep_what_was_passed_on(&mut self) -> Result<()> {
         let Some(assembler) = self.assembler.take() else { return Ok(()) };
         if self.last_passed_on.is_some() {
-            self.runs.push(Run::of_unfinished(assembler.into_unfinished()?)?);
+            // Its level is like no other's: it is merged only at the end.
+            self.runs.push((u32::MAX, Run::of_unfinished(assembler.into_unfinished()?)?));
         }
         Ok(())
+    }
+
+    /// Hands all events that are left to an assembler.
+    fn finish_events(&mut self) -> Result<Assembler> {
+        if self.in_order && self.assembler.is_some() {
+            self.pass_on()?;
+            return self.assembler.take().ok_or_else(has_failed);
+        }
+        self.keep_what_was_passed_on()?;
+        let mut runs: Vec<Run> = std::mem::take(&mut self.runs).into_iter().map(|(_, run)| run).collect();
+        runs.push(Run::of_buffer(std::mem::take(&mut self.buffer)));
+        let assembler = self.new_assembler()?;
+        self.assembler = Some(assembler);
+        self.merge_all(runs)?;
+        self.assembler.take().ok_or_else(has_failed)
     }
 
     /// Writes what is left, makes the file durable and publishes it under its name.
@@ -419,20 +464,7 @@ impl Writer {
     /// I/O if something cannot be written; Invalid if a file appeared under the name that must not be replaced. Nothing
     /// is published then.
     pub fn finish(mut self) -> Result<Summary> {
-        let assembler = if self.in_order && self.assembler.is_some() {
-            self.pass_on()?;
-            self.assembler.take()
-        } else {
-            self.keep_what_was_passed_on()?;
-            let mut runs = std::mem::take(&mut self.runs);
-            runs.push(Run::of_buffer(std::mem::take(&mut self.buffer)));
-            let mut assembler = self.new_assembler()?;
-            Merge::new(runs).for_each(|event| assembler.add(event))?;
-            Some(assembler)
-        };
-        let Some(assembler) = assembler else {
-            return Err(Error::Invalid("the writer has failed before".into()));
-        };
+        let assembler = self.or_fail(Self::finish_events)?;
         let metadata = std::mem::take(&mut self.options.metadata);
         let Assembled { output, footer, statistics } = assembler.finish(metadata)?;
         self.target.publish(&output.into_file()?)?;
@@ -445,4 +477,8 @@ impl Writer {
             content_digest: footer.content_digest,
         })
     }
+}
+
+fn has_failed() -> Error {
+    Error::Invalid("writing has failed before: the file cannot become whole".into())
 }

@@ -114,6 +114,11 @@ impl BlockDraft {
         &self.payload
     }
 
+    /// Bytes of the keys of all events, repeated ones counted again.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.key_bytes
+    }
+
     pub(crate) fn lens(&self) -> &[u64] {
         &self.lens
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::codec::Decoder;
 use crate::error::Result;
+use crate::limits;
 use crate::packed::decode_column;
 use crate::strings::Strings;
 
@@ -153,6 +154,11 @@ impl Entries {
                 // A frame of 128 entries takes at least two bytes.
                 let most = decoder.remaining() as u64 * 64;
                 let count = decoder.varint_up_to(most, "number of entries", "B8")?;
+                if count as u64 > rows as u64 * values as u64 {
+                    return Err(
+                        here.corrupt("B8", format!("{count} entries of {rows} events with {values} values"))
+                    );
+                }
                 let mut listed = Vec::with_capacity(count);
                 let mut row = 0_u64;
                 decode_column(&mut decoder, count, |frame| {
@@ -168,6 +174,9 @@ impl Entries {
                 let places = decode_places(&mut decoder, count)?;
                 let ascend =
                     listed.windows(2).zip(places.windows(2)).all(|(r, p)| r[0] < r[1] || p[0] < p[1]);
+                if listed.windows(limits::PAIRS + 1).any(|run| run[0] == run[limits::PAIRS]) {
+                    return Err(here.corrupt("L1", format!("an event has more than {} pairs", limits::PAIRS)));
+                }
                 if !ascend || count == 0 {
                     return Err(here.corrupt("B8", "entries do not ascend"));
                 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::{Result, Section};
+use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::postings::{List, ListCursor};
 use crate::tables::{NameEntry, ValueEntry};
@@ -74,7 +74,14 @@ impl Numbers {
 /// The table entry of an index value, if any event has it.
 pub(crate) fn value_list(file: &Arc<OpenFile>, name: &[u8], value: &[u8]) -> Result<Option<ValueEntry>> {
     let Some(name) = file.names().get(name, NameEntry::decode)? else { return Ok(None) };
-    Tree::of(file, name.tree, name.values, Section::Values).get(value, ValueEntry::decode)
+    let entry = Tree::of(file, name.tree, name.values, Section::Values).get(value, ValueEntry::decode)?;
+    if let Some(entry) = &entry
+        && entry.extent.count > file.footer.events
+    {
+        let reason = format!("{} events of {} have a value", entry.extent.count, file.footer.events);
+        return Err(Error::corrupt(Section::Values, name.tree.offset, "T4", reason));
+    }
+    Ok(entry)
 }
 
 /// What all of several unions contain.
@@ -130,7 +137,7 @@ struct Union {
 
 impl Union {
     fn count(&self) -> u64 {
-        self.lists.iter().map(ListEnds::count).sum()
+        self.lists.iter().map(ListEnds::count).fold(0, u64::saturating_add)
     }
 
     /// The first number not less than `wanted`.
@@ -209,7 +216,10 @@ impl ListEnds {
         if self.positions.is_empty() {
             return Ok(None);
         }
-        self.front.get(self.positions.start).map(Some)
+        match self.front.get(self.positions.start)? {
+            found if found >= wanted => Ok(Some(found)),
+            found => Err(descends(found, wanted)),
+        }
     }
 
     fn seek_back(&mut self, wanted: u64) -> Result<Option<u64>> {
@@ -225,6 +235,15 @@ impl ListEnds {
         if self.positions.is_empty() {
             return Ok(None);
         }
-        self.back.get(self.positions.end - 1).map(Some)
+        match self.back.get(self.positions.end - 1)? {
+            found if found <= wanted => Ok(Some(found)),
+            found => Err(descends(wanted, found)),
+        }
     }
+}
+
+/// A search found something that cannot be there if the list ascends.
+fn descends(smaller: u64, larger: u64) -> Error {
+    let reason = format!("time numbers do not ascend between {smaller} and {larger}");
+    Error::corrupt(Section::Postings, 0, "T5", reason)
 }

@@ -46,7 +46,7 @@ pub struct Verified {
     pub problem_count: u64,
     /// Sections of a later release: their checksum is right, their content was not understood.
     pub unknown_sections: u64,
-    /// Bytes of the file that were read and found right.
+    /// Bytes of the file that were walked over.
     pub bytes_checked: u64,
 }
 
@@ -137,7 +137,7 @@ impl Walk<'_> {
             self.found.note(Error::corrupt(section, offset, "F1", reason));
         }
         self.at = offset.saturating_add(len);
-        self.found.bytes_checked += len;
+        self.found.bytes_checked = self.found.bytes_checked.saturating_add(len);
     }
 
     fn header(&mut self) {

@@ -58,7 +58,7 @@ impl Walk<'_> {
                 let handle = open.handle;
                 path.pop();
                 if !(root_is_apart && path.is_empty()) {
-                    self.own(section, handle.offset, handle.len);
+                    self.own_page(section, &handle)?;
                 }
                 continue;
             }
@@ -91,6 +91,16 @@ impl Walk<'_> {
             let reason = format!("{entries} entries stated, {seen} found");
             return Err(Error::corrupt(section, root.offset, "P3", reason));
         }
+        Ok(())
+    }
+
+    /// A page out of its place ends the walk through its tree: pages that are shared could be walked through for ever.
+    fn own_page(&mut self, section: Section, handle: &Handle) -> Result<()> {
+        if handle.offset != self.at {
+            let reason = format!("it should begin at byte {}", self.at);
+            return Err(Error::corrupt(section, handle.offset, "F1", reason));
+        }
+        self.own(section, handle.offset, handle.len);
         Ok(())
     }
 
