@@ -199,7 +199,7 @@ class Block:
         """[name, its values] of all names"""
         cursor, name, found = self.cursor(5), b"", []
         for _ in range(self.names):
-            name = cursor.string(name)
+            name, = cursor.strings(1, name)
             found.append([name, cursor.strings(cursor.varint())])
         return found
 
