@@ -11,13 +11,14 @@ use crate::outcome::{Failure, Outcome};
 #[derive(Parser, Debug)]
 #[command(name = "esdb", version = version(), arg_required_else_help = true)]
 #[command(after_help = "\
-Times are RFC 3339 (2026-01-31T12:00:00Z), a date, a month, a number in the file's unit, @SECONDS or -7d.
+Times are RFC 3339 (2026-01-31T12:00:00Z), a date, a month, a number in the file's unit, @SECONDS or \
+-7d.
 
-Exit codes: 0 done; 1 failed, or the file is damaged; 2 wrong usage; 3 finished, but something was skipped;
-4 nothing matched, with --fail-empty.")]
+Exit codes: 0 done; 1 failed, or the file is damaged; 2 wrong usage; 3 finished, but something was \
+skipped; 4 nothing matched, with --fail-empty.")]
 pub(crate) struct Cli {
     /// Say nothing but errors, and show no progress
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 901)]
     quiet: bool,
 
     #[command(subcommand)]

@@ -1,7 +1,7 @@
 //! Events of the inputs, read and parsed on a thread of their own.
 //!
 //! ```text
-//! reader thread:  input -> line -> event -> batch ─┐ full      at most AHEAD batches wait
+//! reader thread:  input -> line -> event -> batch ─┐ handed over when this thread is ready for it
 //! this thread:    each(event) <- batch <───────────┘
 //!                     └─ empty batches go back and are filled again
 //! ```
@@ -20,9 +20,6 @@ use crate::progress::Progress;
 
 /// A batch is handed on when it takes so many bytes.
 const BATCH: usize = 1 << 20;
-
-/// How many batches may wait.
-const AHEAD: usize = 2;
 
 /// What was read when all inputs ended.
 pub(crate) struct Fed {
@@ -43,7 +40,8 @@ pub(crate) fn for_each(
     progress: &Progress,
     mut each: impl FnMut(Event<'_>) -> Result<(), Failure>,
 ) -> Result<Fed, Failure> {
-    let (full, batches) = sync_channel::<Batch>(AHEAD);
+    // None waits in between: a batch can be as large as the largest event.
+    let (full, batches) = sync_channel::<Batch>(0);
     let (empty, spare) = channel();
     let reading = Reading { rejects, progress: progress.clone(), batch: Batch::default(), full, spare };
     let reader = thread::spawn(move || reading.run(&inputs));
@@ -88,6 +86,7 @@ impl Reading {
                 }
             }
             bytes += source.progress().read();
+            self.progress.at(bytes);
         }
         self.hand_on();
         self.rejects.finish()?;

@@ -24,7 +24,7 @@ pub(crate) struct FileArg {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReadArgs {
     /// Read by plain calls instead of through a map: slower, and safe if somebody may truncate the file
-    #[arg(long)]
+    #[arg(long, display_order = 900)]
     no_mmap: bool,
 }
 

@@ -1,6 +1,9 @@
 //! The command `esdb`.
 
+#![deny(unsafe_code)]
+
 mod args;
+mod bus_error;
 mod cli;
 mod commands;
 mod feed;
@@ -24,6 +27,7 @@ use crate::cli::Cli;
 use crate::outcome::Failure;
 
 fn main() -> ExitCode {
+    bus_error::explain();
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let verb = matches.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&matches)?, verb))

@@ -11,7 +11,7 @@ use crate::text::escape;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// A file is damaged; it has been said which.
+    /// A file is damaged, or could not be looked at; it has been said which.
     Damaged,
     /// Something was skipped; it has been said what.
     Lossy,

@@ -1,7 +1,6 @@
 //! From events in file order to a file: blocks as they fill, then everything that is derived from them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::codec::key64;
@@ -60,7 +59,7 @@ pub(crate) struct Assembler {
 struct Started {
     layout: Layout,
     header: Header,
-    dictionary: Option<Arc<Dictionary>>,
+    dictionary: Option<Dictionary>,
     pipeline: Pipeline,
 }
 
@@ -75,7 +74,7 @@ pub(crate) struct Assembled {
 pub(crate) struct Unfinished {
     pub(crate) output: Output,
     pub(crate) layout: Layout,
-    pub(crate) dictionary: Option<Arc<Dictionary>>,
+    pub(crate) dictionary: Option<Dictionary>,
     pub(crate) blocks: std::ops::Range<u64>,
 }
 
@@ -179,7 +178,7 @@ impl Assembler {
 
     /// Trains the dictionary and writes header, dictionary and the blocks that waited.
     fn start(&mut self) -> Result<()> {
-        let dictionary = self.train()?.map(Arc::new);
+        let dictionary = self.train()?;
         let layout = Layout {
             unit: self.plan.unit,
             codec: self.plan.codec,
@@ -193,7 +192,11 @@ impl Assembler {
         if let Some(dictionary) = &dictionary {
             self.output.write(&dictionary.encode(self.output.offset()))?;
         }
-        let pipeline = Pipeline::new(layout, dictionary.as_ref(), self.plan.threads)?;
+        let pipeline = Pipeline::new(
+            layout,
+            dictionary.as_ref().map_or(&[], |dictionary| dictionary.bytes()),
+            self.plan.threads,
+        )?;
         self.started = Some(Started { layout, header, dictionary, pipeline });
         for draft in std::mem::take(&mut self.waiting) {
             self.write_block(draft)?;
@@ -317,7 +320,7 @@ impl Assembler {
 struct Blocks {
     layout: Layout,
     header: Header,
-    dictionary: Option<Arc<Dictionary>>,
+    dictionary: Option<Dictionary>,
 }
 
 /// What is done with every block that was written.

@@ -2,6 +2,10 @@
 
 use crate::error::{Error, Result, Section};
 
+/// Set by fuzz targets that want to reach what lies behind the checksums.
+#[cfg(fuzzing)]
+pub(crate) static IGNORED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
@@ -36,7 +40,7 @@ pub(crate) fn compare(
         return Ok(());
     }
     #[cfg(fuzzing)]
-    if crate::fuzzing::checksums_are_ignored() {
+    if IGNORED.load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(());
     }
     Err(Error::corrupt(

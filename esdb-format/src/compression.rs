@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::dictionary::Dictionary;
 use crate::error::{Error, Result, Section};
 
 /// How payload frames and strings are compressed (spec §4.3).
@@ -88,15 +87,15 @@ enum Method {
 }
 
 impl Compressor {
-    pub(crate) fn new(codec: Codec, dictionary: Option<&Dictionary>) -> Result<Self> {
+    /// Only zstd uses the dictionary; an empty one is none.
+    pub(crate) fn new(codec: Codec, dictionary: &[u8]) -> Result<Self> {
         Ok(Self(match codec {
             Codec::None => Method::None,
             Codec::Snappy => Method::Snappy(Box::new(snap::raw::Encoder::new())),
             Codec::Lz4 => Method::Lz4,
             Codec::Zstd { level } => {
-                let bytes = dictionary.map_or(&[][..], |dictionary| dictionary.bytes());
                 let zstd = || -> std::io::Result<_> {
-                    let mut zstd = zstd::bulk::Compressor::with_dictionary(level, bytes)?;
+                    let mut zstd = zstd::bulk::Compressor::with_dictionary(level, dictionary)?;
                     zstd.include_dictid(false)?;
                     zstd.include_checksum(false)?;
                     zstd.include_contentsize(true)?;
@@ -148,11 +147,12 @@ fn failed(codec: &str, error: &dyn std::error::Error) -> Error {
 pub(crate) struct Decompressor {
     codec: Codec,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
-    dictionary: Option<Arc<Dictionary>>,
+    dictionary: Arc<[u8]>,
 }
 
 impl Decompressor {
-    pub(crate) fn new(codec: Codec, dictionary: Option<Arc<Dictionary>>) -> Self {
+    /// Only zstd uses the dictionary; an empty one is none.
+    pub(crate) fn new(codec: Codec, dictionary: Arc<[u8]>) -> Self {
         Self { codec, zstd: None, dictionary }
     }
 
@@ -200,9 +200,8 @@ impl Decompressor {
 
     fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
         if self.zstd.is_none() {
-            let bytes = self.dictionary.as_ref().map_or(&[][..], |dictionary| dictionary.bytes());
-            let zstd =
-                zstd::bulk::Decompressor::with_dictionary(bytes).map_err(Error::io("cannot start zstd"))?;
+            let zstd = zstd::bulk::Decompressor::with_dictionary(&self.dictionary)
+                .map_err(Error::io("cannot start zstd"))?;
             self.zstd = Some(zstd);
         }
         self.zstd.as_mut().ok_or_else(|| Error::Invalid("zstd is not ready".into()))
@@ -217,7 +216,9 @@ mod tests {
 
     fn unpack(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        Decompressor::new(codec, None).unpack(stored, len, &mut out, Section::Frame, 9).map(|()| out)
+        Decompressor::new(codec, Arc::default())
+            .unpack(stored, len, &mut out, Section::Frame, 9)
+            .map(|()| out)
     }
 
     #[test]
@@ -226,7 +227,7 @@ mod tests {
         for codec in CODECS {
             for raw in [&b""[..], b"x", &[7; 5000], &noise] {
                 let mut stored = Vec::new();
-                let len = Compressor::new(codec, None).unwrap().append(raw, &mut stored).unwrap();
+                let len = Compressor::new(codec, &[]).unwrap().append(raw, &mut stored).unwrap();
                 assert_eq!(len, stored.len());
                 assert!(len <= raw.len());
                 assert_eq!(unpack(codec, &stored, raw.len()).unwrap(), raw);
@@ -237,12 +238,12 @@ mod tests {
     #[test]
     fn reused_contexts_change_no_byte() {
         for codec in CODECS {
-            let mut reused = Compressor::new(codec, None).unwrap();
+            let mut reused = Compressor::new(codec, &[]).unwrap();
             for round in 0..20_u8 {
                 let raw: Vec<u8> = (0..3000_u32).map(|i| (i * i % 251) as u8 ^ round).collect();
                 let (mut one, mut other) = (Vec::new(), Vec::new());
                 reused.append(&raw, &mut one).unwrap();
-                Compressor::new(codec, None).unwrap().append(&raw, &mut other).unwrap();
+                Compressor::new(codec, &[]).unwrap().append(&raw, &mut other).unwrap();
                 assert_eq!(one, other);
             }
         }
@@ -252,7 +253,7 @@ mod tests {
     fn false_lengths_are_rejected_before_allocating() {
         for codec in CODECS {
             let mut stored = Vec::new();
-            Compressor::new(codec, None).unwrap().append(&[1; 4000], &mut stored).unwrap();
+            Compressor::new(codec, &[]).unwrap().append(&[1; 4000], &mut stored).unwrap();
             assert!(unpack(codec, &stored, stored.len() - 1).is_err());
             if codec != Codec::None {
                 assert!(unpack(codec, &stored, 3999).is_err());

@@ -1,5 +1,7 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
+use std::sync::Arc;
+
 use crate::checksum::{check, checksum, checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::{Codec, Compressor, Decompressor};
@@ -21,7 +23,7 @@ const LEVEL: i32 = 19;
 /// A dictionary, its checksum, and its stored form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
     checksum: u32,
     stored: Vec<u8>,
 }
@@ -32,11 +34,11 @@ impl Dictionary {
 
     pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
         let mut stored = Vec::new();
-        Compressor::new(Codec::Zstd { level: LEVEL }, None)?.append(&bytes, &mut stored)?;
-        Ok(Self { checksum: checksum(&bytes), bytes, stored })
+        Compressor::new(Codec::Zstd { level: LEVEL }, &[])?.append(&bytes, &mut stored)?;
+        Ok(Self { checksum: checksum(&bytes), bytes: bytes.into(), stored })
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes
     }
 
@@ -62,8 +64,8 @@ impl Dictionary {
         // zstd refuses samples that are too few or too alike: there is nothing to win from them.
         let Ok(bytes) = zstd::dict::from_continuous(sample, lens, SIZE) else { return Ok(None) };
         let dictionary = Self::new(bytes)?;
-        let with = compressed_len(codec, Some(&dictionary), sample, frames)?;
-        let without = compressed_len(codec, None, sample, frames)?;
+        let with = compressed_len(codec, &dictionary.bytes, sample, frames)?;
+        let without = compressed_len(codec, &[], sample, frames)?;
         Ok((with + 2 * dictionary.section_len() < without).then_some(dictionary))
     }
 
@@ -114,19 +116,14 @@ impl Dictionary {
             return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
         }
         let mut bytes = Vec::new();
-        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL }, None);
+        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL }, Arc::default());
         codec.unpack(&stored, len, &mut bytes, Section::Dictionary, content)?;
         check(sum, &bytes, Section::Dictionary, offset, "D2")?;
-        Ok(Self { bytes, checksum: sum, stored })
+        Ok(Self { bytes: bytes.into(), checksum: sum, stored })
     }
 }
 
-fn compressed_len(
-    codec: Codec,
-    dictionary: Option<&Dictionary>,
-    sample: &[u8],
-    frames: &[usize],
-) -> Result<usize> {
+fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<usize> {
     let mut compressor = Compressor::new(codec, dictionary)?;
     let (mut total, mut rest, mut out) = (0, sample, Vec::new());
     for &len in frames {
@@ -151,7 +148,7 @@ mod tests {
     #[test]
     fn sections_round_trip_at_their_own_offset_only() {
         let file = section();
-        assert_eq!(Dictionary::read(&file, 64).unwrap().bytes(), b"some dictionary".repeat(9));
+        assert_eq!(Dictionary::read(&file, 64).unwrap().bytes()[..], b"some dictionary".repeat(9));
         assert!(Dictionary::read(&file[1..].to_vec(), 63).is_err());
     }
 

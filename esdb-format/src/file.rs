@@ -5,9 +5,9 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::block::{Block, FrameAt, read_block};
+use crate::block::{Block, read_block};
 use crate::checksum::check;
-use crate::codecs::Codecs;
+use crate::codecs::{Codecs, FrameAt};
 use crate::compression::Codec;
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result, Section};
@@ -90,7 +90,7 @@ impl OpenFile {
         file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "X3")?;
         file.facts = Facts::decode(&bytes, facts.offset)?;
         if file.footer.layout.dictionary_len == 0 {
-            file.codecs.set_dictionary(None);
+            file.codecs.set_dictionary(Arc::default());
         }
         Ok(file)
     }
@@ -174,7 +174,7 @@ impl OpenFile {
         data: &mut Vec<u8>,
     ) -> Result<()> {
         if !self.codecs.is_ready() {
-            self.codecs.set_dictionary(Some(Arc::new(self.read_dictionary(Header::SIZE as u64)?)));
+            self.codecs.set_dictionary(Arc::clone(self.read_dictionary(Header::SIZE as u64)?.bytes()));
         }
         stored.clear();
         *stored = read(&*self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;

@@ -1,21 +1,16 @@
 //! Ways in for the fuzzer, behind the checksums. Built only with `--cfg fuzzing`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::block::{Block, Head};
+use crate::checksum::IGNORED;
 use crate::codecs::Codecs;
 use crate::compression::Codec;
 
-static IGNORE: AtomicBool = AtomicBool::new(false);
-
 /// From now on wrong checksums are taken for right ones, so that what lies behind them is reached.
 pub fn ignore_checksums(ignore: bool) {
-    IGNORE.store(ignore, Ordering::Relaxed);
-}
-
-pub(crate) fn checksums_are_ignored() -> bool {
-    IGNORE.load(Ordering::Relaxed)
+    IGNORED.store(ignore, Ordering::Relaxed);
 }
 
 /// Decodes `columns` as those of a block of `rows` events, and asks it for everything.

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 
 use crate::block::{BlockDraft, EncodedBlock, Head};
 use crate::compression::{Codec, Compressor};
-use crate::dictionary::Dictionary;
 use crate::error::{Error, Result};
 use crate::header::Layout;
 use crate::output::Output;
@@ -33,8 +32,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(codec: Codec, frame_size: u32, dictionary: Option<&Dictionary>) -> Result<Self> {
-        let areas = Compressor::new(codec, None)?;
+    fn new(codec: Codec, frame_size: u32, dictionary: &[u8]) -> Result<Self> {
+        let areas = Compressor::new(codec, &[])?;
         Ok(Self { frame_size, areas, frames: Compressor::new(codec, dictionary)? })
     }
 
@@ -52,24 +51,13 @@ struct Pool {
 
 impl Pipeline {
     /// With one thread blocks are encoded by the caller; with more, that many threads do it.
-    pub(crate) fn new(layout: Layout, dictionary: Option<&Arc<Dictionary>>, threads: usize) -> Result<Self> {
-        let encoder =
-            |dictionary: Option<&Dictionary>| Encoder::new(layout.codec, layout.frame_size, dictionary);
-        let pool = if threads > 1 {
-            let encoders =
-                (0..threads).map(|_| encoder(dictionary.map(Arc::as_ref))).collect::<Result<_>>()?;
-            Some(Pool::start(encoders))
-        } else {
-            None
+    pub(crate) fn new(layout: Layout, dictionary: &[u8], threads: usize) -> Result<Self> {
+        let encoder = || Encoder::new(layout.codec, layout.frame_size, dictionary);
+        let pool = match threads {
+            1 => None,
+            _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)),
         };
-        Ok(Self {
-            layout,
-            encoder: encoder(dictionary.map(Arc::as_ref))?,
-            pool,
-            next_draft: 0,
-            next_block: 0,
-            done: BTreeMap::new(),
-        })
+        Ok(Self { layout, encoder: encoder()?, pool, next_draft: 0, next_block: 0, done: BTreeMap::new() })
     }
 
     /// Hands a draft over. Blocks that are ready are written, and given to `written`.
@@ -79,20 +67,20 @@ impl Pipeline {
         output: &mut Output,
         written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
     ) -> Result<()> {
-        let number = self.next_draft;
-        self.next_draft += 1;
-        let large = draft.memory() > LARGE;
         match &self.pool {
-            Some(Pool { jobs: Some(jobs), most_in_flight, .. }) if !large => {
+            Some(Pool { jobs: Some(jobs), most_in_flight, .. }) if draft.memory() <= LARGE => {
                 let most = *most_in_flight;
-                jobs.send((number, draft)).map_err(|_| lost_worker())?;
+                jobs.send((self.next_draft, draft)).map_err(|_| lost_worker())?;
+                self.next_draft += 1;
                 self.collect(most, output, written)
             }
             _ => {
+                // Nothing may be in flight; this draft, which no worker has, must not count as such.
                 self.collect(1, output, written)?;
                 let block = self.encoder.encode(&draft)?;
                 drop(draft);
-                self.done.insert(number, block);
+                self.done.insert(self.next_draft, block);
+                self.next_draft += 1;
                 self.write_done(output, written)
             }
         }

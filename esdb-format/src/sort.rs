@@ -161,7 +161,8 @@ impl Run {
     pub(crate) fn of_unfinished(unfinished: Unfinished) -> Result<Self> {
         let Unfinished { output, layout, dictionary, blocks } = unfinished;
         let codecs = Codecs::new(layout.codec, true);
-        codecs.set_dictionary(dictionary);
+        codecs
+            .set_dictionary(dictionary.map(|dictionary| Arc::clone(dictionary.bytes())).unwrap_or_default());
         Self::of_blocks(output, layout, codecs, blocks)
     }
 
@@ -249,7 +250,7 @@ impl RunWriter {
         Ok(Self {
             output: Output::new(file, folder.join("temporary file"), false),
             layout,
-            pipeline: Pipeline::new(layout, None, threads)?,
+            pipeline: Pipeline::new(layout, &[], threads)?,
             draft: BlockDraft::default(),
             pairs: Interner::default(),
         })

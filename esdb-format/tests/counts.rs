@@ -39,7 +39,7 @@ fn with_noise_for_payloads(mut bytes: Vec<u8>) -> Vec<u8> {
         let len = number(&bytes, head + 32, 8);
         assert!(len > 0);
         for (i, byte) in bytes[start..start + len].iter_mut().enumerate() {
-            *byte = (i * 7919 >> 3) as u8;
+            *byte = ((i * 7919) >> 3) as u8;
         }
     }
     bytes

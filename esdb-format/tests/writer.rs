@@ -64,6 +64,18 @@ fn order_threads_and_memory_change_no_byte() {
 }
 
 #[test]
+fn giant_events_among_small_ones_change_no_byte_with_threads() {
+    let mut events = events(20_000);
+    for at in [0, 7_000, 7_001, 19_999] {
+        events[at].data = vec![at as u8; 10 << 20];
+    }
+    let one = write(events.iter(), WriterOptions::new().threads(1));
+    assert!(write(events.iter(), WriterOptions::new().threads(3)) == one);
+    events.sort_by(EventBuf::cmp_file_order);
+    assert!(write(events.iter(), WriterOptions::new().threads(3).memory(8 << 20)) == one);
+}
+
+#[test]
 fn ties_keep_the_order_of_arrival_through_every_path() {
     let event = |i: u32| EventBuf {
         space: vec![b'a' + (i % 2) as u8],

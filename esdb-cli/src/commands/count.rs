@@ -26,8 +26,8 @@ Examples:
   esdb count activity.esdb --by index type day
   esdb count activity.esdb -s customer-1 -i type=purchase -S -30d --by day
 
-An event with several values of an index counts for each of them, one without a value for none. Hours, days
-and months are those of UTC. Rows are in the order of their keys.")]
+An event with several values of an index counts for each of them, one without a value for none. Hours, \
+days and months are those of UTC. Rows are in the order of their keys.")]
 pub(crate) struct Args {
     #[command(flatten)]
     file: FileArg,

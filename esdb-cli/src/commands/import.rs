@@ -23,8 +23,8 @@ Examples:
   esdb import -o shop.esdb --space user --timestamp time --index type=type shop.ndjson.gz
   esdb scan old.esdb -S 2026-01 | esdb import --like old.esdb -o new.esdb
 
-Events may come in any order; those with equal space, grouping and timestamp keep theirs. The output appears
-when it is whole: a malformed record, or any failure, leaves nothing behind.")]
+Events may come in any order; those with equal space, grouping and timestamp keep theirs. The output \
+appears when it is whole: a malformed record, or any failure, leaves nothing behind.")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,

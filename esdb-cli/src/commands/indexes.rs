@@ -16,8 +16,8 @@ Examples:
   esdb indexes activity.esdb
   esdb indexes activity.esdb type -s customer-1
 
-The count of a name is that of its entries: an event with two values counts twice. Keys are in the order of
-their bytes. Only the tables are read.")]
+The count of a name is that of its entries: an event with two values counts twice. Keys are in the order \
+of their bytes. Only the tables are read.")]
 pub(crate) struct Args {
     #[command(flatten)]
     file: FileArg,

@@ -18,8 +18,8 @@ use crate::times::print;
 Example:
   esdb info activity.esdb
 
-Digests are BLAKE3, as the file states them; esdb verify compares them. The digest of the content stays the
-same whatever codec or frame size holds the events.")]
+Digests are BLAKE3, as the file states them; esdb verify compares them. The digest of the content stays \
+the same whatever codec or frame size holds the events.")]
 pub(crate) struct Args {
     #[command(flatten)]
     file: FileArg,

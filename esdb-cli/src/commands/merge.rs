@@ -1,8 +1,8 @@
 //! `esdb merge`: several files into one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use esdb_format::{Reader, Unit, limits, merge};
+use esdb_format::{Error, ErrorKind, Reader, Unit, VerifyLevel, limits, merge};
 
 use crate::files::{ReadArgs, check_output};
 use crate::outcome::{Failure, Outcome};
@@ -20,8 +20,8 @@ const CACHE: usize = 1 << 20;
 Example:
   esdb merge monday.esdb tuesday.esdb -o week.esdb
 
-Events with equal space, grouping and timestamp come in the order of the files. Unit, codec, frame size and
-metadata are those of the first file, where no flag says otherwise; all files must have one unit.")]
+Events with equal space, grouping and timestamp come in the order of the files. Unit, codec, frame size \
+and metadata are those of the first file, where no flag says otherwise; all files must have one unit.")]
 pub(crate) struct Args {
     /// Files to combine
     #[arg(value_name = "FILE", required = true)]
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
 
     let options = args.writing.options(files.first())?.max_event(limits::DATA);
     let writer = options.create(output).map_err(Failure::of(output))?;
-    let summary = merge(&files, writer).map_err(Failure::of(output))?;
+    let summary = merge(&files, writer).map_err(|error| blame(&args.files, &files, output, error))?;
     let bytes_in = files.iter().map(Reader::file_len).sum();
     let written = Written { output, unit, summary: &summary, bytes_in };
     if args.json {
@@ -73,4 +73,17 @@ fn check_units(paths: &[PathBuf], files: &[Reader]) -> Result<Unit, Failure> {
             Err(Failure::of_file(path, &reason))
         }
     }
+}
+
+/// Names the file that a failed merge is about. An error that speaks of damage does not say whose it is.
+fn blame(paths: &[PathBuf], files: &[Reader], output: &Path, error: Error) -> Failure {
+    if error.kind() == ErrorKind::Corrupt {
+        for (path, file) in paths.iter().zip(files) {
+            if let Some(problem) = file.verify(VerifyLevel::Checksums).problems.into_iter().next() {
+                return Failure::of(path)(problem);
+            }
+        }
+        return Failure::of_file(output, &format!("an input is damaged: {error}"));
+    }
+    Failure::of(output)(error)
 }

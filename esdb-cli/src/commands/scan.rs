@@ -17,8 +17,8 @@ Examples:
   esdb scan activity.esdb -s customer-1 -i type=purchase -i type=refund -r
   esdb scan activity.esdb -S 2026-01-31 -U 2026-02-01T12:00:00Z --raw
 
-Without --space events come space by space; inside a space they come in time order, except that a scan of the
-whole file without --index goes grouping by grouping. `esdb import` takes the lines back.
+Without --space events come space by space; inside a space they come in time order, except that a scan \
+of the whole file without --index goes grouping by grouping. `esdb import` takes the lines back.
 
 On a terminal control characters are escaped; a pipe or a file gets every byte as it is.")]
 pub(crate) struct Args {

@@ -17,7 +17,7 @@ use crate::text::{counted, escape};
 Example:
   esdb verify --deep archive/*.esdb
 
-Prints a line for each file, FILE: ok, or a line for each damaged place. Exit code 1 if there is damage.
+Prints a line for each file, FILE: ok, or a line for each damaged place. Exit code 1 if there is damage. \
 Without flags every checksum is compared and every byte accounted for.")]
 pub(crate) struct Args {
     /// Files to verify

@@ -86,3 +86,15 @@ fn files_that_do_not_fit_are_named() {
     folder.run("merge a.esdb none -o m.esdb").failed_with_prefix("esdb: none: cannot open");
     assert!(!folder.exists("m.esdb"));
 }
+
+#[test]
+fn a_damaged_file_is_named_and_nothing_is_written() {
+    let folder = folder();
+    let mut bytes = folder.read("b.esdb");
+    let place = bytes.windows(3).position(|window| window == b"\"6\"").expect("data");
+    bytes[place + 1] ^= 1;
+    folder.write("b.esdb", bytes);
+    let run = folder.run("merge a.esdb b.esdb -o m.esdb");
+    run.failed_with_prefix("esdb: b.esdb: corrupt payload frame at byte ");
+    assert_eq!(folder.names(), ["a.esdb", "all.esdb", "b.esdb"]);
+}

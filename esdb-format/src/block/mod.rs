@@ -9,13 +9,13 @@ mod draft;
 mod head;
 mod indexes;
 mod payload;
+mod runs;
 
 pub(crate) use columns::Block;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
 pub(crate) use head::Head;
 pub(crate) use indexes::IndexColumn;
 pub use indexes::Pairs;
-pub(crate) use payload::FrameAt;
 
 use std::sync::Arc;
 

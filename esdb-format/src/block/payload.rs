@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use crate::codec::Decoder;
+use crate::codecs::FrameAt;
 use crate::error::Result;
 use crate::limits;
 use crate::packed::decode_column;
 
-use super::columns::decode_ends;
 use super::head::Head;
+use super::runs::decode_ends;
 
 /// The frames of a block, and the place of each row's data in them.
 pub(crate) struct Layout {
@@ -17,18 +18,6 @@ pub(crate) struct Layout {
     /// For each frame, the row behind its last one.
     frame_ends: Vec<u32>,
     frames: Vec<FrameAt>,
-}
-
-/// A stored frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameAt {
-    /// Where it stands in the file.
-    pub(crate) offset: u64,
-    /// Its stored length.
-    pub(crate) len: usize,
-    pub(crate) checksum: u32,
-    /// Its uncompressed length.
-    pub(crate) data_len: usize,
 }
 
 impl Layout {

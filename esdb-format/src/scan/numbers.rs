@@ -84,50 +84,43 @@ pub(crate) struct Intersection {
 
 impl Intersection {
     fn next(&mut self) -> Result<Option<u64>> {
-        let Some(mut wanted) = first(&mut self.unions)? else { return Ok(None) };
-        'wanted: loop {
-            for union in &mut self.unions {
-                match union.seek(wanted)? {
-                    Some(found) if found == wanted => {}
-                    Some(found) => {
-                        wanted = found;
-                        continue 'wanted;
-                    }
-                    None => return Ok(None),
-                }
-            }
-            break;
+        let found = agree(&mut self.unions, 0, Union::seek)?;
+        if let Some(number) = found {
+            self.unions.iter_mut().try_for_each(|union| union.skip(number))?;
         }
-        self.unions.iter_mut().try_for_each(|union| union.skip(wanted))?;
-        Ok(Some(wanted))
+        Ok(found)
     }
 
     fn next_back(&mut self) -> Result<Option<u64>> {
-        let Some(union) = self.unions.first_mut() else { return Ok(None) };
-        let Some(mut wanted) = union.seek_back(u64::MAX)? else { return Ok(None) };
-        'wanted: loop {
-            for union in &mut self.unions {
-                match union.seek_back(wanted)? {
-                    Some(found) if found == wanted => {}
-                    Some(found) => {
-                        wanted = found;
-                        continue 'wanted;
-                    }
-                    None => return Ok(None),
-                }
-            }
-            break;
+        let found = agree(&mut self.unions, u64::MAX, Union::seek_back)?;
+        if let Some(number) = found {
+            self.unions.iter_mut().try_for_each(|union| union.skip_back(number))?;
         }
-        self.unions.iter_mut().try_for_each(|union| union.skip_back(wanted))?;
-        Ok(Some(wanted))
+        Ok(found)
     }
 }
 
-fn first(unions: &mut [Union]) -> Result<Option<u64>> {
-    match unions.first_mut() {
-        Some(union) => union.seek(0),
-        None => Ok(None),
+/// The nearest number that all unions contain; `seek` moves one of them to a wanted number or past it.
+fn agree(
+    unions: &mut [Union],
+    mut wanted: u64,
+    seek: impl Fn(&mut Union, u64) -> Result<Option<u64>>,
+) -> Result<Option<u64>> {
+    let mut agreed = 0;
+    while agreed < unions.len() {
+        agreed = 0;
+        for union in &mut *unions {
+            match seek(union, wanted)? {
+                Some(found) if found == wanted => agreed += 1,
+                Some(found) => {
+                    wanted = found;
+                    break;
+                }
+                None => return Ok(None),
+            }
+        }
     }
+    Ok((agreed > 0).then_some(wanted))
 }
 
 /// What any of several lists contains.

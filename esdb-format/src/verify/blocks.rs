@@ -1,0 +1,165 @@
+//! Walking through the event blocks.
+
+use std::sync::Arc;
+
+use crate::block::{Block, Head, read_block};
+use crate::checksum::check;
+use crate::codec::from_key64;
+use crate::error::{Error, Result, Section};
+use crate::event::Event;
+use crate::source::read;
+use crate::tables::BlockEntry;
+
+use super::derived::Derived;
+use super::{VerifyLevel, Walk};
+
+impl Walk<'_> {
+    /// Takes the blocks table's word for where the blocks end.
+    pub(super) fn skip_blocks(&mut self) {
+        let mut cursor = self.file.blocks().cursor();
+        let last = cursor.entries().checked_sub(1);
+        let Some(last) = last else { return };
+        let entry = cursor.go_to(last).and_then(|_| BlockEntry::decode(cursor.key(), cursor.value()));
+        if let Some(entry) = self.found.ok(entry) {
+            self.at = entry.handle.end().unwrap_or(self.at);
+        }
+    }
+
+    pub(super) fn blocks(&mut self) {
+        let mut cursor = self.file.blocks().cursor();
+        let unit = self.file.footer.layout.unit;
+        let mut derived = (self.level == VerifyLevel::Deep).then(|| Derived::new(unit));
+        let (mut ordinal, mut last) = (0, None);
+        loop {
+            let entry = match cursor.next() {
+                Ok(true) => BlockEntry::decode(cursor.key(), cursor.value()),
+                Ok(false) => break,
+                Err(error) => Err(error),
+            };
+            let Ok(entry) = entry else {
+                // The walk through the table's own pages will name the place.
+                self.find_blocks_by_themselves(ordinal);
+                derived = None;
+                break;
+            };
+            if entry.first_ordinal != ordinal {
+                let reason = format!("first ordinal is {}, {ordinal} expected", entry.first_ordinal);
+                self.found.note(Error::corrupt(Section::Blocks, entry.handle.offset, "B2", reason));
+            }
+            self.own(Section::Block, entry.handle.offset, entry.handle.len);
+            let block = self.block(&entry);
+            ordinal = entry.first_ordinal;
+            match self.found.ok(block) {
+                Some(block) => {
+                    ordinal = block.head().end_ordinal();
+                    if let Some(into) = &mut derived {
+                        let result = self.events(&block, &entry, &mut last, into);
+                        if self.found.ok(result).is_none() {
+                            derived = None;
+                        }
+                    }
+                }
+                None => {
+                    derived = None;
+                    // What the next entry states is the best there is.
+                    let position = cursor.position();
+                    if let Ok(true) = cursor.go_to(position + 1) {
+                        ordinal = from_key64(cursor.key()).unwrap_or(ordinal);
+                        let _ = cursor.go_to(position);
+                    } else {
+                        ordinal = self.file.footer.events;
+                    }
+                }
+            }
+        }
+        if ordinal != self.file.footer.events {
+            let reason =
+                format!("the blocks hold {ordinal} events, the footer states {}", self.file.footer.events);
+            self.found.note(Error::corrupt(Section::Footer, self.footer_offset(), "F5", reason));
+        }
+        self.derived = derived;
+    }
+
+    /// Walks on from block to block by their heads, without the table.
+    fn find_blocks_by_themselves(&mut self, mut ordinal: u64) {
+        while ordinal < self.file.footer.events {
+            let (source, layout) = (self.file.source(), &self.file.footer.layout);
+            let block = read_block(source, self.at, None, layout, self.file.codecs());
+            let Some(block) = self.found.ok(block) else { return };
+            self.at += block.head().block_len();
+            ordinal = block.head().end_ordinal();
+        }
+    }
+
+    /// Reads a block and compares the checksums of its frames.
+    fn block(&mut self, entry: &BlockEntry) -> Result<Arc<Block>> {
+        let block = self.file.read_block(entry)?;
+        let head: &Head = block.head();
+        let payload = block.payload()?;
+        self.seen.blocks += 1;
+        self.seen.frames += payload.frames().len() as u64;
+        self.seen.frame_bytes += head.payload_len;
+        self.seen.column_bytes += head.block_len() - head.payload_len;
+        self.seen.data_bytes += payload.data_len() as u64;
+        let stored = read(self.file.source(), head.payload_offset(), head.payload_len, Section::Frame, "B7")?;
+        let mut rest = stored.as_slice();
+        for frame in payload.frames() {
+            let (bytes, after) = rest.split_at(frame.len);
+            let result = check(frame.checksum, bytes, Section::Frame, frame.offset, "B11");
+            self.found.ok(result);
+            rest = after;
+        }
+        Ok(block)
+    }
+
+    /// Decodes the events of a block, compares them with the ones before, and derives from them.
+    fn events(
+        &mut self,
+        block: &Arc<Block>,
+        entry: &BlockEntry,
+        last: &mut Option<(Vec<u8>, Vec<u8>, i64)>,
+        into: &mut Derived,
+    ) -> Result<()> {
+        let offset = block.head().offset;
+        let wrong = |rule, reason: String| Err(Error::corrupt(Section::Block, offset, rule, reason));
+        let (times, payload, indexes) = (block.times()?, block.payload()?, block.indexes()?);
+        for (number, column) in indexes.columns().iter().enumerate() {
+            let mut used = vec![false; column.value_count()];
+            column.for_each_in(0..block.rows(), |_, place| used[place as usize] = true);
+            if used.contains(&false) {
+                return wrong("B8", format!("a value of index column {number} has no event"));
+            }
+        }
+        let range = (times.iter().min().copied(), times.iter().max().copied());
+        if range != (Some(entry.first), Some(entry.last)) {
+            return wrong("T1", format!("times are {range:?}, the blocks table states others"));
+        }
+        let (mut stored, mut data, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, frame) in payload.frames().iter().enumerate() {
+            self.file.unpack_frame(frame, &mut stored, &mut data)?;
+            for row in payload.frame_rows(number) {
+                let (space, grouping) = block.keys_of(row);
+                let key = (space, grouping, times[row]);
+                let before = last.as_ref().map(|(space, grouping, time)| (&space[..], &grouping[..], *time));
+                if before.is_some_and(|before| before > key) {
+                    return wrong("B5", format!("event {row} comes before the one before it"));
+                }
+                if before.is_none_or(|before| (before.0, before.1) != (space, grouping)) {
+                    *last = Some((space.to_vec(), grouping.to_vec(), times[row]));
+                } else if let Some(last) = last {
+                    last.2 = times[row];
+                }
+                let pairs: Vec<_> = indexes.pairs(row).collect();
+                let data = &data[payload.range_in(number, row)];
+                into.content.add(space, grouping, times[row], pairs.len(), pairs.iter().copied(), data);
+                let event = Event { space, grouping, timestamp: times[row], indexes: pairs, data };
+                into.deriver.enter(&event)?;
+                numbers.clear();
+                numbers
+                    .extend(event.indexes.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
+                into.deriver.add(times[row], &numbers)?;
+            }
+        }
+        into.deriver.relieve()
+    }
+}
