@@ -519,7 +519,7 @@ def derive(events):
 def same(rule, what, found, expected):
     for key in sorted(found.keys() | expected.keys()):
         a, b = expected.get(key), found.get(key)
-        need(a == b, rule, f"{what}: {key!r}: {a} expected, found {b}")
+        need(a == b, rule, f"{what}: {key!r}: {str(a)[:200]} expected, found {str(b)[:200]}")
 
 
 def verify(file):
@@ -601,11 +601,10 @@ def main():
     options = vars(parser.parse_args())
     verb, path = options.pop("verb"), options.pop("file")
     try:
-        if verb == "verify":
-            verify(File(path))
-            return print("ok")
-        for event in scan(File(path), **options):
-            sys.stdout.buffer.write(native_line(event))
+        if verb == "scan":
+            return sys.stdout.buffer.writelines(map(native_line, scan(File(path), **options)))
+        verify(File(path))
+        print("ok")
     except Reject as error:
         return str(error)
 
