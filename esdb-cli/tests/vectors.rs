@@ -305,9 +305,10 @@ fn other_vectors_are_refused_for_the_recorded_reason() {
             let output = esdb(&["verify", "--deep"], &path);
             let talk = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
             assert_eq!(output.status.code(), Some(1), "{}: {talk}", path.display());
-            let reason = match folder {
-                "bad" => format!("[{}]", recorded["reject"].as_str().unwrap()),
-                _ => recorded["message"].as_str().unwrap().to_owned(),
+            // A foreign file breaks no rule by name: it is said what it is not.
+            let reason = match recorded["message"].as_str() {
+                Some(message) => message.to_owned(),
+                None => format!("[{}]", recorded["reject"].as_str().unwrap()),
             };
             assert!(talk.contains(&reason), "{}: {reason} expected: {talk}", path.display());
         }

@@ -98,7 +98,12 @@ impl Dictionary {
         let head = read(source, offset, Self::HEAD as u64, Section::Dictionary, "D2")?;
         let mut fields = Decoder::new(&head, offset, Section::Dictionary);
         if fields.take(8, "D2")? != MARKER {
-            return Err(Error::corrupt(Section::Dictionary, offset, "D2", "marker is missing"));
+            return Err(Error::corrupt(
+                Section::Dictionary,
+                offset,
+                "D1",
+                "it is missing: another marker is here",
+            ));
         }
         let own = fields.u64("D2")?;
         let (len, stored_len) = (fields.u32("D2")? as usize, fields.u32("D2")? as usize);

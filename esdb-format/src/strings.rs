@@ -56,9 +56,18 @@ impl Strings {
             (false, 1) => 0..self.bytes.len(),
             (false, len) => self.ends[len - 2] as usize..self.bytes.len(),
         };
-        let shared = decoder.varint_up_to(previous.len() as u64, "shared prefix", "K1")?;
-        let suffix = decoder.varint_up_to(limits::KEY as u64 - shared as u64, "length of a key", "L1")?;
-        let suffix = decoder.take(suffix, "K1")?;
+        let here = decoder.clone();
+        let shared = decoder.varint("B4")?;
+        let suffix = decoder.varint("B4")?;
+        if shared > previous.len() as u64 {
+            return Err(
+                here.corrupt("K1", format!("{shared} bytes shared with a string of {}", previous.len()))
+            );
+        }
+        if suffix > limits::KEY as u64 - shared {
+            return Err(here.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
+        }
+        let (shared, suffix) = (shared as usize, decoder.take(suffix as usize, "B4")?);
         if self.bytes.len() + shared + suffix.len() > limits::AREA {
             return Err(decoder.corrupt("L1", format!("keys of a block exceed {} bytes", limits::AREA)));
         }

@@ -394,10 +394,10 @@ def vector(folder, name, source, comment, **said):
     return register
 
 
-def bad(name, source, comment, level="verify", rules=None):
+def bad(name, source, comment, level="verify", rules=None, **said):
     """A vector that breaks the rule its name begins with"""
     rule = name.split("-")[0]
-    return vector("bad", name, source, comment, expect="reject", reject=rule, rules=rules or [rule], level=level)
+    return vector("bad", name, source, comment, expect="reject", reject=rule, rules=rules or [rule], level=level, **said)
 
 
 def flip(at, bit=1):
@@ -499,7 +499,7 @@ def _(a):
     root.children = lambda: children[::-1]
 
 
-@bad("F2-not-ours", "one", "A text.", "open")
+@bad("F2-not-ours", "one", "A text.", "open", message="not an esdb file")
 def _(a):
     return b"This is not an archive of events, and longer than a footer. " * 8
 

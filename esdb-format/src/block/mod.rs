@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::checksum::{check, compare};
 use crate::codecs::Codecs;
-use crate::error::{Result, Section};
+use crate::error::{Error, Result, Section};
 use crate::header;
 use crate::source::{Source, read};
 
@@ -51,5 +51,10 @@ pub(crate) fn read_head(
     layout: &header::Layout,
 ) -> Result<Head> {
     let bytes = read(source, offset, Head::SIZE as u64, Section::Block, "B1")?;
-    Head::decode(&bytes, offset, layout)
+    let head = Head::decode(&bytes, offset, layout)?;
+    if head.block_len() > source.len() - offset {
+        let reason = format!("block of {} bytes, the file ends at {}", head.block_len(), source.len());
+        return Err(Error::corrupt(Section::Block, offset, "B1", reason));
+    }
+    Ok(head)
 }

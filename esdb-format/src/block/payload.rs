@@ -35,7 +35,7 @@ impl Layout {
         decode_column(&mut lengths, rows, |frame| {
             for &len in frame {
                 total = total.saturating_add(len);
-                if total > (limits::DATA + limits::BLOCK_DATA) as u64 {
+                if len > limits::DATA as u64 || total > (limits::DATA + limits::BLOCK_DATA) as u64 {
                     return Err(here.corrupt("L1", "events of a block are too long"));
                 }
                 starts.push(total as u32);

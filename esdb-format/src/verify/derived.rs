@@ -89,6 +89,11 @@ impl Walk<'_> {
                 return Err(cursor.value().corrupt(rule, "the entry of another key is expected here"));
             }
             let stored = cursor.value();
+            if section == Section::TimeOrder
+                && TimeFrame::peek(stored.clone())?.0 != TimeFrame::peek(Decoder::new(&value, 0, section))?.0
+            {
+                return Err(stored.corrupt("T7", "the frame holds another number of events than it should"));
+            }
             let same = match section {
                 Section::TimeOrder => {
                     let mine = Decoder::new(&value, stored.offset(), section);

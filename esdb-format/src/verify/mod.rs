@@ -143,7 +143,10 @@ impl Walk<'_> {
     fn header(&mut self) {
         let header = || -> Result<()> {
             let bytes = read(self.file.source(), 0, Header::SIZE as u64, Section::Header, "H1")?;
-            let header = Header::decode(&bytes)?;
+            let header = Header::decode(&bytes).map_err(|error| match error {
+                Error::Foreign(_) => Error::corrupt(Section::Header, 0, "H1", "magic is missing"),
+                error => error,
+            })?;
             let footer = &self.file.footer;
             if (header.layout, header.checksum) != (footer.layout, footer.header_checksum) {
                 return Err(Error::corrupt(

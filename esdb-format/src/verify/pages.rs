@@ -7,7 +7,8 @@ use crate::handle::Handle;
 use crate::packed::FRAME;
 use crate::page::{Page, PageCursor};
 use crate::postings::List;
-use crate::tables::{NameEntry, ValueEntry};
+use crate::tables::{BlockEntry, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
+use crate::time_order::TimeFrame;
 
 use super::Walk;
 
@@ -93,7 +94,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What a leaf entry of the index points at.
+    /// Decodes a leaf entry, and walks through what it points at.
     fn entry(&mut self, section: Section, cursor: &PageCursor) -> Result<()> {
         match section {
             Section::Names => {
@@ -113,6 +114,10 @@ impl Walk<'_> {
                     List::Inline(_) => Ok(()),
                 }
             }
+            Section::TimeOrder => TimeFrame::decode(cursor.value()).map(drop),
+            Section::Spaces => SpaceEntry::decode(cursor.value()).map(drop),
+            Section::Groupings => GroupingEntry::decode(cursor.value()).map(drop),
+            Section::Blocks => BlockEntry::decode(cursor.key(), cursor.value()).map(drop),
             _ => Ok(()),
         }
     }
