@@ -333,6 +333,7 @@ class File:
         (version, self.unit, self.codec, required, _, frame_size, self.dictionary_length,
          self.dictionary_checksum) = HEADER_FIELDS.unpack(header_fields)
         need(version <= 1, "V1", f"the file has version {version}: it is newer than this program reads")
+        need(version == 1, "H1", "header: version 0")
         need(required == 0, "V2", f"the file needs features that this program does not know: flags {required:#x}")
         need(self.unit < 4 and self.codec < 4 and 256 <= frame_size <= MIB, "H2", "header: unit, codec or frame size")
         need(self.dictionary_length <= 128 * KIB, "L1", f"header: dictionary of {self.dictionary_length} bytes")

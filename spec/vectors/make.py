@@ -574,6 +574,11 @@ def _(a):
     a.edit["header"] = flip(40)
 
 
+@bad("H1-version", "empty", "Version 0, in the header and its copy in the footer.", "open")
+def _(a):
+    a.edit["header"] = put(8, b"\0\0")
+
+
 @bad("H2-unit", "empty", "Unit 4.", "open")
 def _(a):
     a.unit = 4
