@@ -17,6 +17,7 @@ from collections import Counter
 
 import blake3
 
+import lines
 import reader
 
 HERE = pathlib.Path(__file__).parent
@@ -61,11 +62,11 @@ def check_second_reader():
     for name, path, record in vectors():
         rule, words = judged(path)
         if record["expect"] == "ok":
-            lines = [reader.native_line(event) for event in reader.scan(reader.File(path))] if rule == "ok" else []
-            digest = blake3.blake3(b"".join(lines)).hexdigest()
+            printed = [lines.native_line(event) for event in reader.scan(reader.File(path))] if rule == "ok" else []
+            digest = blake3.blake3(b"".join(printed)).hexdigest()
             expect(rule == "ok", "vectors, second reader", f"{name}: the second reader says {words}")
-            expect((len(lines), digest) == (record["events"], record["lines_blake3"]), "vectors, second reader",
-                   f"{name}: the second reader prints other lines: {len(lines)} of {digest}")
+            expect((len(printed), digest) == (record["events"], record["lines_blake3"]), "vectors, second reader",
+                   f"{name}: the second reader prints other lines: {len(printed)} of {digest}")
         elif record["expect"] == "reject":
             expect(rule == record["reject"], "vectors, second reader",
                    f"{name}: {record['reject']} is recorded, the second reader says {words or rule}")
@@ -139,7 +140,7 @@ def check_scans(command, name, path):
     file = reader.File(path)
     for selection in list(selections(file.events())):
         for reverse in False, True:
-            expected = b"".join(map(reader.native_line, reader.scan(file, **selection, reverse=reverse)))
+            expected = b"".join(map(lines.native_line, reader.scan(file, **selection, reverse=reverse)))
             arguments = [*flags(selection), *(["-r"] if reverse else [])]
             done = run(command, "scan", path, *arguments)
             same = done.returncode == 0 and done.stdout == expected
@@ -155,7 +156,7 @@ def difference(done, expected):
             f"{theirs[first:first + 1]}, the second reader {ours[first:first + 1]}")
 
 
-def lines(count):
+def events_to_import(count):
     """Events for `esdb import`: several spaces, groupings and indexes, text and bytes, in no order"""
     number = 1
     for i in range(count):
@@ -179,7 +180,7 @@ def lines(count):
 def check_fresh_files(command):
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "events.ndjson"
-        source.write_text("".join(lines(6_000)), encoding="utf-8")
+        source.write_text("".join(events_to_import(6_000)), encoding="utf-8")
         for codec in reader.CODECS:
             path = pathlib.Path(folder) / f"{codec}.esdb"
             done = run(command, "import", "--codec", codec, "--frame-size", 512, "-o", path, source)

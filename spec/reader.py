@@ -10,10 +10,12 @@ primitives, event blocks, the file and its trees, scan, verify, the command. It 
 every block and walks whole trees, where a reader for large files looks up one page after another (§9).
 """
 
-import argparse, base64, functools, itertools, json, math, os, re, struct, sys, zlib  # noqa: E401
+import argparse, base64, functools, itertools, math, os, struct, sys, zlib  # noqa: E401
 from collections import defaultdict, namedtuple
 
 import blake3, cramjam, lz4.block, zstandard  # noqa: E401
+
+from lines import native_line
 
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89ESDB\r\n\x1a", b"\x89ESDBF\r\n"
 BLOCK_MARKER, DICTIONARY_MARKER = b"\x89ESDBB\r\n", b"\x89ESDBD\r\n"
@@ -322,6 +324,7 @@ class File:
         need(zero == 0 and not any(zeros), "F4", "footer: bytes 36 to 39 or 274 to 279 are not zero")
         need(self.count < 1 << 63, "L1", f"footer: {self.count} events")
         self.read_header_fields(header_fields)
+        self.header_fields = header_fields
         self.roots = {tree: (Handle(*root[:3]), root[3]) for tree, root in zip(TREES, ROOT.iter_unpack(roots))}
         self.facts = Handle(*facts)
 
@@ -330,13 +333,12 @@ class File:
         (version, self.unit, self.codec, required, _, frame_size, self.dictionary_length,
          self.dictionary_checksum) = HEADER_FIELDS.unpack(header_fields)
         need(version <= 1, "V1", f"the file has version {version}: it is newer than this program reads")
+        need(version == 1, "H1", "header: version 0")
         need(required == 0, "V2", f"the file needs features that this program does not know: flags {required:#x}")
-        good = self.unit < 4 and self.codec < 4 and 256 <= frame_size <= MIB
-        need(good, "H2", f"header: unit {self.unit}, codec {self.codec}, frame size {frame_size}")
+        need(self.unit < 4 and self.codec < 4 and 256 <= frame_size <= MIB, "H2", "header: unit, codec or frame size")
         need(self.dictionary_length <= 128 * KIB, "L1", f"header: dictionary of {self.dictionary_length} bytes")
         good = CODECS[self.codec] == "zstd" if self.dictionary_length else self.dictionary_checksum == 0
-        need(good, "D1", f"header: dictionary with codec {self.codec}, or a checksum without dictionary")
-        self.header_fields = header_fields
+        need(good, "D1", "header: a dictionary without codec zstd, or a checksum without a dictionary")
 
     def read_header(self):
         data = self.read(0, 64, "H1", "header")
@@ -349,15 +351,15 @@ class File:
         """§3.3: where the section ends"""
         if self.dictionary_length == 0:
             return at
-        place, head = f"dictionary at {at}", self.read(at, 32, "D1", "dictionary")
+        head = self.read(at, 32, "D1", "dictionary")
         marker, offset, length, stored, checksum, section_checksum = DICTIONARY_HEAD.unpack(head)
-        need(marker == DICTIONARY_MARKER, "D1", f"{place}: there is none")
-        data = self.read(at + 32, stored, "D2", place)
-        need_checksum(head[:28] + data, section_checksum, "D2", place)
-        good = (offset, length, checksum) == (at, self.dictionary_length, self.dictionary_checksum)
-        need(good, "D2", f"{place}: another offset, or the header has another length or checksum")
-        dictionary = undo_piece(CODECS.index("zstd"), data, length, place)
-        need_checksum(dictionary, checksum, "D2", f"{place}, decompressed")
+        need(marker == DICTIONARY_MARKER, "D1", f"dictionary: none at {at}")
+        data = self.read(at + 32, stored, "D2", "dictionary")
+        need_checksum(head[:28] + data, section_checksum, "D2", "dictionary")
+        found, expected = (offset, length, checksum), (at, self.dictionary_length, self.dictionary_checksum)
+        need(found == expected, "D2", f"dictionary: offset, length, checksum {expected} expected, found {found}")
+        dictionary = undo_piece(CODECS.index("zstd"), data, length, "dictionary")
+        need_checksum(dictionary, checksum, "D2", "dictionary, decompressed")
         self.dictionary = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_FULLDICT)
         return at + 32 + stored
 
@@ -426,16 +428,10 @@ class File:
         yield from below(root, self.read_page(root))
         need(before == count, "P3", f"tree at {root.offset}: {count} entries expected, found {before}")
 
-    @functools.cache
-    def spaces(self):
-        """§6.2: first ordinal, number of events, times, number of groupings, the only grouping"""
-        return {space: tuple(fields(value, "vvsvvr", "spaces")) for space, value in self.tree("spaces")}
+    def table(self, name, kinds):
+        """A tree as a dict; of spaces (§6.2): first ordinal, number of events, times, number of groupings, the only grouping"""
+        return {key: tuple(fields(value, kinds, name)) for key, value in self.tree(name)}
 
-    def groupings(self):
-        """§6.3"""
-        return {key: tuple(fields(value, "vvsv", "groupings")) for key, value in self.tree("groupings")}
-
-    @functools.cache
     def indexes(self):
         """§6.4: what is said of each name and of each pair, and the time numbers of each pair"""
         names, pairs, lists = {}, {}, {}
@@ -459,7 +455,6 @@ class File:
         cursor.end()
         return found
 
-    @functools.cache
     def time_order(self):
         """§6.5: timestamp of the first event and ordinals of each frame, by its first time number"""
         found = {}
@@ -475,25 +470,19 @@ class File:
         return found
 
 
-# scan: §9
+# scan
 
 
 def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
-    """Events in file order; with a space or index pairs in time order. `until` is the first timestamp not wanted."""
-    events = file.events()
-    ordinals = range(len(events))
+    """What §2 and §9 mean, without the trees: `verify` shows that these lead to the same. `until` is the first time not wanted."""
+    events, wanted = file.events(), defaultdict(set)
+    for name, value in pairs:
+        wanted[name].add((name, value))
     if space is not None or pairs:
-        spaces, wanted, lists = file.spaces(), defaultdict(set), file.indexes()[2]
-        for name, value in pairs:
-            wanted[name].update(lists.get((name, value), ()))  # values of one name are united
-        first, count = (0, len(events)) if space is None else spaces.get(space, (0, 0))[:2]
-        numbers = set(ordinals).intersection(range(first, first + count), *wanted.values())
-        order = {first + i: ordinal for first, (_, frame) in file.time_order().items() for i, ordinal in enumerate(frame)}
-        for first, count, *_, groupings, _ in spaces.values():
-            need(groupings == 1 or order.keys() >= set(ordinals[first:first + count]), "T6", "a time number without a frame")
-        ordinals = [order.get(number, number) for number in sorted(numbers)]
-    for event in map(events.__getitem__, reversed(ordinals) if reverse else ordinals):
-        if grouping in (None, event.grouping) and since <= event.timestamp < until:
+        events = sorted(events, key=lambda event: (event.space, event.timestamp))  # time order: equal ones stay in file order
+    for event in reversed(events) if reverse else events:
+        good = space in (None, event.space) and grouping in (None, event.grouping) and since <= event.timestamp < until
+        if good and not any(values.isdisjoint(event.pairs) for values in wanted.values()):  # any value, every name
             yield event
 
 
@@ -531,7 +520,7 @@ def derive(events):
 def same(rule, what, found, expected):
     for key in sorted(found.keys() | expected.keys()):
         a, b = expected.get(key), found.get(key)
-        need(a == b, rule, f"{what}: {key!r}: {a} expected, found {b}")
+        need(a == b, rule, f"{what}: {key!r}: {str(a)[:200]} expected, found {str(b)[:200]}")
 
 
 def verify(file):
@@ -543,8 +532,8 @@ def verify(file):
     times = [event.timestamp for event in events] or [0]
     need((min(times), max(times)) == (file.earliest, file.latest), "F5", f"footer: times {min(times)} to {max(times)} expected")
     spaces, groupings, names, pairs, lists, order = derive(events)
-    same("T2", "spaces", file.spaces(), spaces)
-    same("T3", "groupings", file.groupings(), groupings)
+    same("T2", "spaces", file.table("spaces", "vvsvvr"), spaces)
+    same("T3", "groupings", file.table("groupings", "vvsv"), groupings)
     for rule, what, *both in zip(("T4", "T4", "T5"), ("names", "values", "lists"), file.indexes(), (names, pairs, lists)):
         same(rule, what, *both)
     found = file.time_order()
@@ -593,50 +582,7 @@ def content_digest(unit, events):
     return digest.digest()
 
 
-# The command: native lines of JSON
-
-
-def text_of(data):
-    """Of UTF-8; else nothing"""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def is_json(text):
-    """RFC 8259, without white space around it or raw line breaks, at most 127 deep"""
-    brackets = re.findall(r"[\[\]{}]", re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", text))
-    try:
-        json.loads(text, parse_constant=int, parse_int=str, parse_float=str)  # int refuses NaN and Infinity
-    except (ValueError, RecursionError):
-        return False
-    depth = max(sums(1 if bracket in "[{" else -1 for bracket in brackets))
-    return depth <= 127 and text == text.strip(" \t") and "\n" not in text and "\r" not in text
-
-
-def quoted(data, encoded=False):
-    return json.dumps(base64.b64encode(data).decode() if encoded else data.decode(), ensure_ascii=False)
-
-
-def field(name, data, text_name):
-    """What is not UTF-8 goes to fields that end in _base64"""
-    return f'"{name}_base64":{quoted(data, True)}' if text_of(data) is None else f'"{text_name}":{quoted(data)}'
-
-
-def native_line(event):
-    texts, others, data = defaultdict(list), [], text_of(event.data)
-    for name, value in event.pairs:
-        if text_of(name) is None or text_of(value) is None:
-            others.append(f"[{quoted(name, True)},{quoted(value, True)}]")
-        else:
-            texts[quoted(name)].append(quoted(value))
-    texts = [f"{name}:{values[0]}" if len(values) == 1 else f"{name}:[{','.join(values)}]" for name, values in texts.items()]
-    parts = [field("space", event.space, "space"), field("grouping", event.grouping, "grouping"),
-             f'"timestamp":{event.timestamp}', f'"index":{{{",".join(texts)}}}',
-             *([f'"index_base64":[{",".join(others)}]'] if others else []),
-             f'"data":{data}' if data is not None and is_json(data) else field("data", event.data, "data_text")]
-    return ("{" + ",".join(parts) + "}\n").encode()
+# The command
 
 
 def main():
@@ -656,11 +602,10 @@ def main():
     options = vars(parser.parse_args())
     verb, path = options.pop("verb"), options.pop("file")
     try:
-        if verb == "verify":
-            verify(File(path))
-            return print("ok")
-        for event in scan(File(path), **options):
-            sys.stdout.buffer.write(native_line(event))
+        if verb == "scan":
+            return sys.stdout.buffer.writelines(map(native_line, scan(File(path), **options)))
+        verify(File(path))
+        print("ok")
     except Reject as error:
         return str(error)
 

@@ -199,7 +199,7 @@ class Block:
         """[name, its values] of all names"""
         cursor, name, found = self.cursor(5), b"", []
         for _ in range(self.names):
-            name = cursor.string(name)
+            name, = cursor.strings(1, name)
             found.append([name, cursor.strings(cursor.varint())])
         return found
 
@@ -463,7 +463,7 @@ def first_number(new):
     return change
 
 
-@bad("C1-in-page", "one", "A number of a page's entry is not in its shortest form.", "deep")
+@bad("C1-in-page", "one", "A number of a page's entry is not in its shortest form.")
 def _(a):
     parts = leaf(a, "spaces").value(0)
     parts[0] = b"\x80\x00" + parts[0][1:]
@@ -574,6 +574,11 @@ def _(a):
     a.edit["header"] = flip(40)
 
 
+@bad("H1-version", "empty", "Version 0, in the header and its copy in the footer.", "open")
+def _(a):
+    a.edit["header"] = put(8, b"\0\0")
+
+
 @bad("H2-unit", "empty", "Unit 4.", "open")
 def _(a):
     a.unit = 4
@@ -659,7 +664,7 @@ def _(a):
     a.blocks[0].sizes[0] = (32 << 20) + 1
 
 
-@bad("L1-data", "one", "An event of 1 GiB of data is announced.", "deep")
+@bad("L1-data", "one", "An event of 1 GiB of data is announced.")
 def _(a):
     a.blocks[0].areas[3] = column([1 << 30])
 
@@ -1264,14 +1269,14 @@ def _(a):
     second.store()
 
 
-@bad("T7-code-unused", "step", "A base of the time order has no code.", "deep")
+@bad("T7-code-unused", "step", "A base of the time order has no code.")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 1)
     frame.codes = [0] * frame.count
     frame.store()
 
 
-@bad("T7-code-large", "long-list", "A code of the time order names no base.", "deep")
+@bad("T7-code-large", "long-list", "A code of the time order names no base.")
 def _(a):
     node = a.roots["time order"]
     frame = next(frame for frame in (TimeFrame(node, i) for i in range(len(node.entries))) if len(frame.bases) == 4)
@@ -1279,7 +1284,7 @@ def _(a):
     frame.store()
 
 
-@bad("T7-no-events", "step", "A frame of the time order states no events.", "deep")
+@bad("T7-no-events", "step", "A frame of the time order states no events.")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 1)
     frame.count, frame.bases, frame.codes = 0, frame.bases[:1], []
