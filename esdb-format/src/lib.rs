@@ -103,6 +103,8 @@ mod file;
 mod footer;
 mod handle;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod index_lists;
 mod interner;
 mod legacy;

@@ -31,7 +31,6 @@ pub(crate) struct PageBuilder {
 
 impl PageBuilder {
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
-        debug_assert!(self.count == 0 || self.last_key.as_slice() < key);
         let shared = if self.count.is_multiple_of(RESTART) {
             self.restarts.push(self.entries.len() as u16);
             0

@@ -77,3 +77,14 @@ fn other_units_are_refused() {
     assert_eq!(error.to_string(), "an input is in s, the output in ms");
     assert!(!output.exists());
 }
+
+#[test]
+fn a_writer_with_events_of_its_own_takes_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = file(folder.path(), "in.esdb", &[("s", 1, "x".into())]);
+    let output = folder.path().join("out.esdb");
+    let mut writer = seconds().create(&output).unwrap();
+    writer.add(Event::new("z", 1, "mine")).unwrap();
+    assert!(merge(&[input], writer).is_err());
+    assert!(!output.exists());
+}

@@ -233,3 +233,17 @@ fn metadata_comes_back_in_key_order() {
     let metadata: Vec<_> = file.metadata().collect();
     assert_eq!(metadata, [(&b""[..], &[0xFF][..]), (b"a", b"2"), (b"z", b"3")]);
 }
+
+#[test]
+fn after_a_failed_write_nothing_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let options = WriterOptions::new().memory(8 << 20).spill_folder(folder.path().join("missing"));
+    let mut writer = options.create(&path).unwrap();
+    let data = vec![b'x'; 1_000];
+    // Newest first, so that nothing can be passed on and a spill is soon due.
+    let failed = (0..20_000_i64).filter(|&i| writer.add(Event::new("s", -i, &data)).is_err()).count();
+    assert!(failed > 10_000, "{failed} events were refused");
+    assert!(writer.finish().is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,148 @@
+//! Files that lie, with every checksum right: what was once answered wrongly, or never.
+
+use crate::checksum::checksum;
+use crate::codec::{Encode, key64};
+use crate::compression::Codec;
+use crate::event::Event;
+use crate::footer::Footer;
+use crate::handle::{Handle, Root};
+use crate::packed::encode_frame;
+use crate::page::PageBuilder;
+use crate::reader::Reader;
+use crate::tables::{Extent, NameEntry, SpaceEntry, ValueEntry};
+use crate::verify::VerifyLevel;
+use crate::writer::WriterOptions;
+
+/// A whole file to which pages are added; its footer is then made to point at them.
+struct Forge {
+    body: Vec<u8>,
+    footer: Footer,
+}
+
+impl Forge {
+    /// Two spaces of 500 events each, in two groupings each.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().codec(Codec::None).create(&path).unwrap();
+        for i in 0..1_000 {
+            let (space, grouping) = (["s", "t"][i % 2], ["g", "h"][i / 2 % 2]);
+            writer.add(Event::new(space, i as i64, "data").grouping(grouping).index("a", "b")).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut body = std::fs::read(path).unwrap();
+        let footer = Footer::decode(&body, body.len() as u64).unwrap();
+        body.truncate(body.len() - Footer::SIZE);
+        Self { body, footer }
+    }
+
+    fn leaf(&mut self, entries: &[(Vec<u8>, Vec<u8>)]) -> Handle {
+        let mut page = PageBuilder::default();
+        entries.iter().for_each(|(key, value)| page.add(key, value));
+        let bytes = page.take(0);
+        let offset = self.body.len() as u64;
+        self.body.extend_from_slice(&bytes);
+        Handle { offset, len: bytes.len() as u64, checksum: checksum(&bytes) }
+    }
+
+    /// Makes these the only index names, each with one value `x` and its list's root and count.
+    fn with_lists(&mut self, lists: &[(&str, Handle, u64)]) {
+        let mut names = Vec::new();
+        for &(name, list, count) in lists {
+            let extent = Extent { count, first: 0, last: 999 };
+            let mut value = Vec::new();
+            ValueEntry::encode_extent(&extent, &mut value);
+            list.encode(&mut value);
+            let tree = self.leaf(&[(b"x".to_vec(), value)]);
+            let mut entry = Vec::new();
+            NameEntry { values: 1, extent, tree }.encode(&mut entry);
+            names.push((name.as_bytes().to_vec(), entry));
+        }
+        let page = self.leaf(&names);
+        self.footer.roots.names = Root { page, entries: lists.len() as u64 };
+    }
+
+    fn open(mut self) -> Reader {
+        self.footer.file_len = (self.body.len() + Footer::SIZE) as u64;
+        self.body.extend_from_slice(&self.footer.encode());
+        Reader::from_bytes(self.body).unwrap()
+    }
+}
+
+/// A list's frame of `count` time numbers in a row.
+fn frame(first: u64, count: u8) -> (Vec<u8>, Vec<u8>) {
+    let mut value = vec![count];
+    if count > 1 {
+        encode_frame(&vec![0; usize::from(count) - 1], &mut value);
+    }
+    (key64(first).to_vec(), value)
+}
+
+fn rule<T>(result: crate::Result<T>) -> &'static str {
+    result.err().and_then(|error| error.problem().map(|problem| problem.rule)).unwrap_or("no error")
+}
+
+#[test]
+fn a_list_of_more_frames_than_it_states_is_refused() {
+    let mut forge = Forge::new();
+    let list = forge.leaf(&[frame(0, 128), frame(128, 72), frame(300, 128), frame(500, 128)]);
+    forge.with_lists(&[("a", list, 200)]);
+    let file = forge.open();
+    assert_eq!(rule(file.space("t").unwrap().index("a", "x").range(700..).total()), "P3");
+    assert_eq!(rule(file.space("t").unwrap().index("a", "x").range(700..).next_back().transpose()), "P3");
+}
+
+#[test]
+fn a_list_longer_than_the_file_is_refused() {
+    let mut forge = Forge::new();
+    let list = forge.leaf(&[frame(0, 128), frame(128, 128)]);
+    forge.with_lists(&[("a", list, 100_000)]);
+    assert_eq!(rule(forge.open().scan().index("a", "x").total()), "T4");
+}
+
+#[test]
+fn lists_that_do_not_ascend_end_an_intersection() {
+    let mut forge = Forge::new();
+    let a = forge.leaf(&[frame(0, 128), frame(200, 128), frame(400, 128), frame(800, 128), frame(5, 1)]);
+    let b = forge.leaf(&[frame(400, 128), frame(800, 128), frame(300, 1)]);
+    forge.with_lists(&[("a", a, 513), ("b", b, 257)]);
+    assert_eq!(rule(forge.open().scan().index("a", "x").index("b", "x").total()), "T5");
+}
+
+#[test]
+fn fewer_events_than_the_blocks_hold_are_noticed() {
+    let mut forge = Forge::new();
+    forge.footer.events = 900;
+    assert!(forge.open().scan().any(|event| event.is_err()));
+}
+
+#[test]
+fn groupings_end_with_their_space() {
+    let mut forge = Forge::new();
+    let mut value = Vec::new();
+    let extent = Extent { count: 500, first: 0, last: 999 };
+    SpaceEntry { first_ordinal: 0, extent, groupings: 3, only_grouping: None }.encode(&mut value);
+    let page = forge.leaf(&[(b"s".to_vec(), value)]);
+    forge.footer.roots.spaces = Root { page, entries: 1 };
+    let listed: Vec<_> = forge.open().groupings("s").unwrap().collect();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(rule(listed.into_iter().collect::<crate::Result<Vec<_>>>()), "T3");
+}
+
+#[test]
+fn verify_walks_through_a_shared_page_once() {
+    let mut forge = Forge::new();
+    let extent = Extent { count: 200, first: 0, last: 999 };
+    let list = forge.leaf(&[frame(0, 128), frame(128, 72)]);
+    let mut value = Vec::new();
+    ValueEntry::encode_extent(&extent, &mut value);
+    list.encode(&mut value);
+    let many = |value: &[u8]| (0..200_u64).map(|i| (key64(i).to_vec(), value.to_vec())).collect::<Vec<_>>();
+    let tree = forge.leaf(&many(&value));
+    let mut value = Vec::new();
+    NameEntry { values: 200, extent: Extent { count: 40_000, ..extent }, tree }.encode(&mut value);
+    let page = forge.leaf(&many(&value));
+    forge.footer.roots.names = Root { page, entries: 200 };
+    let found = forge.open().verify(VerifyLevel::Quick);
+    assert!((1..20).contains(&found.problem_count), "{} problems", found.problem_count);
+}
