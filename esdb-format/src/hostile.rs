@@ -1,7 +1,7 @@
 //! Files that lie, with every checksum right: what was once answered wrongly, or never.
 
 use crate::checksum::checksum;
-use crate::codec::{Encode, key64};
+use crate::codec::key64;
 use crate::compression::Codec;
 use crate::event::Event;
 use crate::footer::Footer;
