@@ -57,6 +57,7 @@ def sums(items):
 
 
 def key64(number):
+    need(number < 1 << 64, "I2", f"{number} has more than 64 bits")
     return number.to_bytes(8, "big")
 
 
@@ -429,10 +430,32 @@ class File:
         i = bisect_right(page.keys, key) - 1
         return (page.keys[i], page.values[i][0]) if i >= 0 else (None, None)
 
-    def get(self, root, key, kinds, place):
+    def get(self, root, key, kinds):
         """The fields of the entry with this key, or None"""
         found, value = self.floor(root, key)
-        return fields(value, kinds, place) if found == key else None
+        return fields(value, kinds, f"tree at {root.offset}") if found == key else None
+
+    def row(self, ordinal):
+        """The block of an event, and its row there"""
+        key, value = self.floor(self.roots["blocks"][0], key64(ordinal))
+        block = key and self.block(key, value)
+        need(block and ordinal < block.ordinal + block.count, "B2", f"blocks: no event {ordinal}")
+        return block, ordinal - block.ordinal
+
+    def row_of_number(self, number):
+        """The same by time number; one without a frame is the ordinal, and its space must have one grouping"""
+        key, value = self.floor(self.roots["time order"][0], key64(number))
+        ordinals = time_frame(value)[1][number - int.from_bytes(key, "big"):] if key else []
+        block, row = self.row(ordinals[0] if ordinals else number)
+        space = ordinals or self.get(self.roots["spaces"][0], block.keys[row][0], "vvsvvr")
+        need(ordinals or space and space[4] == 1, "T6", f"time order: no frame for time number {number}")
+        return block, row
+
+    def numbers(self, name, value):
+        """The time numbers of the events that have a pair"""
+        of_name = self.get(self.roots["index names"][0], name, "vvsvh")
+        of_value = of_name and self.get(of_name[-1], value, "vsvr")
+        return self.posting_list(of_value[0], of_value[-1]) if of_value else []
 
     def tree(self, name):
         """The leaf entries of one of the five trees"""
@@ -506,58 +529,24 @@ def time_frame(value):
 # §9: scan
 
 
-class Scan:
-    """What a scan looks up"""
-
-    def __init__(self, file):
-        self.file, self.roots = file, {tree: root for tree, (root, _) in file.roots.items()}
-        file.read_dictionary(64)
-
-    def space(self, space):
-        return self.file.get(self.roots["spaces"], space, "vvsvvr", "spaces")
-
-    def grouping(self, first, grouping):
-        return self.file.get(self.roots["groupings"], key64(first) + grouping, "vvsv", "groupings")
-
-    def numbers(self, name, value):
-        """The time numbers of the events that have a pair"""
-        of_name = self.file.get(self.roots["index names"], name, "vvsvh", "index names")
-        of_value = of_name and self.file.get(of_name[-1], value, "vsvr", "values")
-        return self.file.posting_list(of_value[0], of_value[-1]) if of_value else []
-
-    def row(self, ordinal):
-        """The block of an event, and its row there"""
-        key, value = self.file.floor(self.roots["blocks"], key64(ordinal))
-        block = key and self.file.block(key, value)
-        need(block and ordinal < block.ordinal + block.count, "B2", f"blocks: no event {ordinal}")
-        return block, ordinal - block.ordinal
-
-    def row_of_number(self, number):
-        """The same by time number; one without a frame is the ordinal, and its space must have one grouping"""
-        key, value = self.file.floor(self.roots["time order"], key64(number))
-        ordinals = time_frame(value)[1][number - int.from_bytes(key, "big"):] if key else []
-        block, row = self.row(ordinals[0] if ordinals else number)
-        space = ordinals or self.space(block.keys[row][0])
-        need(ordinals or space and space[4] == 1, "T6", f"time order: no frame for time number {number}")
-        return block, row
-
-
 def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
     """Any value of a name, every name; `until` is the first time not wanted"""
-    look, names = Scan(file), defaultdict(set)
-    numbers, row_of = range(file.count), look.row if space is None and not pairs else look.row_of_number
+    file.read_dictionary(64)
+    numbers, row_of = range(file.count), file.row if space is None and not pairs else file.row_of_number
     if space is not None:
-        first, count, *_, groupings, only = look.space(space) or (0, 0, 0, b"")
+        first, count, *_, groupings, only = file.get(file.roots["spaces"][0], space, "vvsvvr") or (0, 0, 0, b"")
         need(first + count <= file.count, "T2", f"spaces: {count} events from {first}")
         numbers = range(first, first + count)
         if grouping is not None and not pairs:  # inside a grouping time order is file order
-            before, count, *_ = look.grouping(first, grouping) or (0, 0) if groupings > 1 else (0, count * (grouping == only))
+            found = (0, count) if grouping == only and groupings == 1 else None
+            if groupings > 1:
+                found = file.get(file.roots["groupings"][0], key64(first) + grouping, "vvsv")
+            before, count, *_ = found or (0, 0)
             need(before + count <= len(numbers), "T3", f"groupings: {count} events from {first + before}")
-            numbers, row_of = numbers[before:before + count], look.row
-    for name, value in pairs:
-        names[name].add((name, value))
+            numbers, row_of = numbers[before:before + count], file.row
+    names = [{pair for pair in pairs if pair[0] == name} for name in {name for name, _ in pairs}]
     if pairs:
-        found = set.intersection(*(set().union(*(look.numbers(*pair) for pair in some)) for some in names.values()))
+        found = set.intersection(*(set().union(*itertools.starmap(file.numbers, some)) for some in names))
         need(max(found, default=-1) < file.count, "T5", "posting lists: a time number too large")
         numbers = sorted(number for number in found if number in numbers)
 
@@ -572,7 +561,7 @@ def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.
         key = block.keys[row]
         need(space in (None, key[0]), "T2", f"event {block.ordinal + row} is of space {key[0]!r}, {space!r} expected")
         if grouping in (None, key[1]) and since <= block.times[row] < until:
-            good = not any(some.isdisjoint(block.pairs[row]) for some in names.values())
+            good = not any(some.isdisjoint(block.pairs[row]) for some in names)
             need(good, "T5", f"event {block.ordinal + row} has not the values of a posting list")
             yield block.event(row)
 
