@@ -6,11 +6,12 @@
 
 `scan` prints events as lines of JSON; `verify` checks every rule that binds readers. Section numbers (§) and rule ids (H1, …) are
 those of format.md; what it needs beside the standard library stands in requirements.txt. The code goes from small to large:
-primitives, event blocks, the file and its trees, scan, verify, the command. It is made to be read, not to be fast: it decodes
-every block and walks whole trees, where a reader for large files looks up one page after another (§9).
+primitives, event blocks, the file and its trees, scan, verify, the command. It is made to be read, not to be fast: `scan` looks
+up what it needs (§9) and keeps what it has decoded; `verify` decodes every block and walks whole trees.
 """
 
 import argparse, base64, functools, itertools, math, os, struct, sys, zlib  # noqa: E401
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, namedtuple
 
 import blake3, cramjam, lz4.block, zstandard  # noqa: E401
@@ -56,6 +57,7 @@ def sums(items):
 
 
 def key64(number):
+    need(number < 1 << 64, "I2", f"{number} has more than 64 bits")
     return number.to_bytes(8, "big")
 
 
@@ -184,7 +186,7 @@ DECOMPRESS = None, undo_snappy, lambda stored, size, _: lz4.block.decompress(sto
 
 
 class Block:
-    """An event block, decoded as a whole; `key` and `value` are its entry in the table of blocks (§6.1)."""
+    """An event block, all but its frames decoded; `key` and `value` are its entry in the table of blocks (§6.1)."""
 
     def __init__(self, file, key, value):
         self.handle, earliest, span = fields(value, "hsv", "blocks")
@@ -195,7 +197,6 @@ class Block:
         columns, self.payload = data[56:56 + self.columns_length], data[56 + self.columns_length:]
         need_checksum(columns, self.columns_checksum, "B1", f"{self.place}, columns")
         self.read_columns(columns)
-        self.events = [Event(*key, *event) for key, *event in zip(self.keys, self.times, self.pairs, self.data)]
         found = min(self.times), max(self.times) - min(self.times)
         self.need(found == (earliest, span), "T1", f"time range {found}, in the table {(earliest, span)}")
 
@@ -260,15 +261,30 @@ class Block:
         self.need(max(self.times) < 1 << 63, "B5", f"timestamp {max(self.times)}")
 
     def read_frames(self, frames):
-        """Area 5 and §5.3: the data of every event; a frame's checksum comes first (B11)"""
-        self.need(sum(count for count, *_ in frames) == self.count, "B6", "events of frames do not add up")
-        payload, lengths, self.data, self.frames = Cursor(self.payload, "B7", self.place), iter(self.lengths), [], len(frames)
-        for number, (count, stored, checksum) in enumerate(frames):
-            piece, ends, place = payload.take(stored), sums(itertools.islice(lengths, count)), f"{self.place}, frame {number}"
-            need_checksum(piece, checksum, "B11", place)
-            plain = undo_piece(self.codec, piece, ends[-1], place, self.dictionary)
-            self.data += [plain[start:end] for start, end in itertools.pairwise(ends)]
+        """Area 5: the rows and stored bytes of every frame"""
+        self.starts = sums(count for count, *_ in frames)
+        self.need(self.starts[-1] == self.count, "B6", "events of frames do not add up")
+        payload = Cursor(self.payload, "B7", self.place)
+        self.frames = [(payload.take(stored), checksum) for _, stored, checksum in frames]
         payload.end()
+        self.frame = functools.cache(self.read_frame)
+
+    def read_frame(self, number):
+        """§5.3: the data of its events; its checksum comes first (B11)"""
+        (piece, checksum), place = self.frames[number], f"{self.place}, frame {number}"
+        need_checksum(piece, checksum, "B11", place)
+        ends = sums(self.lengths[self.starts[number]:self.starts[number + 1]])
+        plain = undo_piece(self.codec, piece, ends[-1], place, self.dictionary)
+        return [plain[start:end] for start, end in itertools.pairwise(ends)]
+
+    def event(self, row):
+        number = bisect_right(self.starts, row) - 1
+        data = self.frame(number)[row - self.starts[number]]
+        return Event(*self.keys[row], self.times[row], self.pairs[row], data)
+
+    @functools.cached_property
+    def events(self):
+        return [self.event(row) for row in range(self.count)]
 
     def read_indexes(self, values, columns):
         """Areas 6 and 7: the index pairs of every event"""
@@ -303,6 +319,7 @@ class File:
         self.size = os.fstat(self.source.fileno()).st_size
         self.pages, self.dictionary = defaultdict(list), None  # pages: (offset, length), by the tree they were walked in
         self.read_footer()
+        self.page, self.block = functools.cache(self.read_page), functools.cache(functools.partial(Block, self))
 
     def read(self, offset, length, rule, place):
         need(offset + length <= self.size, rule, f"{place}: ends at {offset + length}, the file at {self.size}")
@@ -375,10 +392,6 @@ class File:
             yield block
         need(count == self.count, "F5", f"footer: {self.count} events expected, found {count}")
 
-    @functools.cache
-    def events(self):
-        return [event for block in self.blocks() for event in block.events]
-
     def read_page(self, handle):
         """§4.4: compare, copy, compare, decode"""
         place = f"page at {handle.offset}"
@@ -401,6 +414,49 @@ class File:
         cursor.end()
         return Page(level, keys, values)
 
+    def child(self, page, i):
+        handle = page.values[i][0]
+        child, place = self.page(handle), f"page at {handle.offset}"
+        need(child.level == page.level - 1, "P3", f"{place}: level {child.level} below level {page.level}")
+        need(child.keys, "P4", f"{place}: no entries")
+        need(child.keys[0] == page.keys[i], "P2", f"{place}: first key {page.keys[i]!r} expected, found {child.keys[0]!r}")
+        return child
+
+    def floor(self, root, key):
+        """§9: the last entry of a tree whose key is not greater; (None, None) if there is none"""
+        page = self.page(root)
+        while page.level and page.keys[0] <= key:
+            page = self.child(page, bisect_right(page.keys, key) - 1)
+        i = bisect_right(page.keys, key) - 1
+        return (page.keys[i], page.values[i][0]) if i >= 0 else (None, None)
+
+    def get(self, root, key, kinds):
+        """The fields of the entry with this key, or None"""
+        found, value = self.floor(root, key)
+        return fields(value, kinds, f"tree at {root.offset}") if found == key else None
+
+    def row(self, ordinal):
+        """The block of an event, and its row there"""
+        key, value = self.floor(self.roots["blocks"][0], key64(ordinal))
+        block = key and self.block(key, value)
+        need(block and ordinal < block.ordinal + block.count, "B2", f"blocks: no event {ordinal}")
+        return block, ordinal - block.ordinal
+
+    def row_of_number(self, number):
+        """The same by time number; one without a frame is the ordinal, and its space must have one grouping"""
+        key, value = self.floor(self.roots["time order"][0], key64(number))
+        ordinals = time_frame(value)[1][number - int.from_bytes(key, "big"):] if key else []
+        block, row = self.row(ordinals[0] if ordinals else number)
+        space = ordinals or self.get(self.roots["spaces"][0], block.keys[row][0], "vvsvvr")
+        need(ordinals or space and space[4] == 1, "T6", f"time order: no frame for time number {number}")
+        return block, row
+
+    def numbers(self, name, value):
+        """The time numbers of the events that have a pair"""
+        of_name = self.get(self.roots["index names"][0], name, "vvsvh")
+        of_value = of_name and self.get(of_name[-1], value, "vsvr")
+        return self.posting_list(of_value[0], of_value[-1]) if of_value else []
+
     def tree(self, name):
         """The leaf entries of one of the five trees"""
         self.pages[name] = []
@@ -412,20 +468,17 @@ class File:
 
         def below(handle, page):  # every call is one level down
             nonlocal before, last
-            for key, (value, *said) in zip(page.keys, page.values):
+            for i, (key, (value, *said)) in enumerate(zip(page.keys, page.values)):
                 if page.level:
-                    child, place = self.read_page(value), f"page at {value.offset}"
-                    need(child.level == page.level - 1 and said == [before], "P3", f"{place}: level, or entries before it")
-                    need(child.keys, "P4", f"{place}: no entries")
-                    need(child.keys[0] == key, "P2", f"{place}: first key {key!r} expected, found {child.keys[0]!r}")
-                    yield from below(value, child)
+                    need(said == [before], "P3", f"page at {value.offset}: entries before it {before} expected, found {said}")
+                    yield from below(value, self.child(page, i))
                 else:
                     need(last is None or last < key, "P2", f"page at {handle.offset}: key {key!r} does not ascend")
                     before, last = before + 1, key
                     yield key, value
             pages.append(handle[:2])
 
-        yield from below(root, self.read_page(root))
+        yield from below(root, self.page(root))
         need(before == count, "P3", f"tree at {root.offset}: {count} entries expected, found {before}")
 
     def table(self, name, kinds):
@@ -456,34 +509,61 @@ class File:
         return found
 
     def time_order(self):
-        """§6.5: timestamp of the first event and ordinals of each frame, by its first time number"""
-        found = {}
-        for key, value in self.tree("time order"):
-            cursor = Cursor(value, "P4", "time order")
-            count, timestamp, different = cursor.uint(1), cursor.svarint(), cursor.uint(1)
-            need(1 <= different <= count <= 128, "T7", f"time order: {different} groupings among {count} events")
-            bases = cursor.numbers(cursor.varint(), different)
-            codes = cursor.packed(count, (different - 1).bit_length())
-            cursor.end()
-            need(set(codes) == set(range(different)), "T7", "time order: a code is too large or does not occur")
-            found[int.from_bytes(key, "big")] = timestamp, [bases[code] + codes[:i].count(code) for i, code in enumerate(codes)]
-        return found
+        """Timestamp of the first event and ordinals of each frame, by its first time number"""
+        return {int.from_bytes(key, "big"): time_frame(value) for key, value in self.tree("time order")}
 
 
-# scan
+@functools.cache
+def time_frame(value):
+    """§6.5"""
+    cursor = Cursor(value, "P4", "time order")
+    count, timestamp, different = cursor.uint(1), cursor.svarint(), cursor.uint(1)
+    need(1 <= different <= count <= 128, "T7", f"time order: {different} groupings among {count} events")
+    bases = cursor.numbers(cursor.varint(), different)
+    codes = cursor.packed(count, (different - 1).bit_length())
+    cursor.end()
+    need(set(codes) == set(range(different)), "T7", "time order: a code is too large or does not occur")
+    return timestamp, [bases[code] + codes[:i].count(code) for i, code in enumerate(codes)]
+
+
+# §9: scan
 
 
 def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
-    """What §2 and §9 mean, without the trees: `verify` shows that these lead to the same. `until` is the first time not wanted."""
-    events, wanted = file.events(), defaultdict(set)
-    for name, value in pairs:
-        wanted[name].add((name, value))
-    if space is not None or pairs:
-        events = sorted(events, key=lambda event: (event.space, event.timestamp))  # time order: equal ones stay in file order
-    for event in reversed(events) if reverse else events:
-        good = space in (None, event.space) and grouping in (None, event.grouping) and since <= event.timestamp < until
-        if good and not any(values.isdisjoint(event.pairs) for values in wanted.values()):  # any value, every name
-            yield event
+    """Any value of a name, every name; `until` is the first time not wanted"""
+    file.read_dictionary(64)
+    numbers, row_of = range(file.count), file.row if space is None and not pairs else file.row_of_number
+    if space is not None:
+        first, count, *_, groupings, only = file.get(file.roots["spaces"][0], space, "vvsvvr") or (0, 0, 0, b"")
+        need(first + count <= file.count, "T2", f"spaces: {count} events from {first}")
+        numbers = range(first, first + count)
+        if grouping is not None and not pairs:  # inside a grouping time order is file order
+            found = (0, count) if grouping == only and groupings == 1 else None
+            if groupings > 1:
+                found = file.get(file.roots["groupings"][0], key64(first) + grouping, "vvsv")
+            before, count, *_ = found or (0, 0)
+            need(before + count <= len(numbers), "T3", f"groupings: {count} events from {first + before}")
+            numbers, row_of = numbers[before:before + count], file.row
+    names = [{pair for pair in pairs if pair[0] == name} for name in {name for name, _ in pairs}]
+    if pairs:
+        found = set.intersection(*(set().union(*itertools.starmap(file.numbers, some)) for some in names))
+        need(max(found, default=-1) < file.count, "T5", "posting lists: a time number too large")
+        numbers = sorted(number for number in found if number in numbers)
+
+    def time(number):
+        block, row = row_of(number)
+        return block.times[row]
+
+    if space is not None and (since, until) != (-math.inf, math.inf):  # times ascend
+        numbers = numbers[bisect_left(numbers, since, key=time):bisect_left(numbers, until, key=time)]
+    for number in reversed(numbers) if reverse else numbers:
+        block, row = row_of(number)
+        key = block.keys[row]
+        need(space in (None, key[0]), "T2", f"event {block.ordinal + row} is of space {key[0]!r}, {space!r} expected")
+        if grouping in (None, key[1]) and since <= block.times[row] < until:
+            good = not any(some.isdisjoint(block.pairs[row]) for some in names)
+            need(good, "T5", f"event {block.ordinal + row} has not the values of a posting list")
+            yield block.event(row)
 
 
 # verify: what follows from the events, and whether the file says the same
@@ -541,7 +621,7 @@ def verify(file):
     need(good, "T7", "time order: a frame has not 128 events and is not the last of its space")
     same("T6", "time order", found, order)
     expected = [len(spaces), sum(groupings for *_, groupings, _ in spaces.values()), len(names), len(pairs),
-                sum(map(len, lists.values())), len(blocks), sum(block.frames for block in blocks),
+                sum(map(len, lists.values())), len(blocks), sum(len(block.frames) for block in blocks),
                 sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
                 sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
     need(statistics == expected, "X1", f"facts: statistics {expected} expected, found {statistics}")
