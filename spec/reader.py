@@ -61,6 +61,11 @@ def key64(number):
     return number.to_bytes(8, "big")
 
 
+def number_of(key):
+    need(len(key) == 8, "P4", f"8 bytes expected, a key of {len(key)}")
+    return int.from_bytes(key, "big")
+
+
 # §4.1 to §4.3: primitives
 
 
@@ -445,7 +450,7 @@ class File:
     def row_of_number(self, number):
         """The same by time number; one without a frame is the ordinal, and its space must have one grouping"""
         key, value = self.floor(self.roots["time order"][0], key64(number))
-        ordinals = time_frame(value)[1][number - int.from_bytes(key, "big"):] if key else []
+        ordinals = time_frame(value)[1][number - number_of(key):] if key else []
         block, row = self.row(ordinals[0] if ordinals else number)
         space = ordinals or self.get(self.roots["spaces"][0], block.keys[row][0], "vvsvvr")
         need(ordinals or space and space[4] == 1, "T6", f"time order: no frame for time number {number}")
@@ -503,14 +508,14 @@ class File:
             for key, value in self.entries(cursor.handle(), (count + 127) // 128, self.pages["index names"]):
                 frame, length = Cursor(value[1:], "P4", "posting list"), value[0]
                 need(length == min(128, count - len(found)), "T5", f"posting list: a frame of {length} time numbers")
-                found += frame.numbers(int.from_bytes(key, "big"), length)
+                found += frame.numbers(number_of(key), length)
                 frame.end()
         cursor.end()
         return found
 
     def time_order(self):
         """Timestamp of the first event and ordinals of each frame, by its first time number"""
-        return {int.from_bytes(key, "big"): time_frame(value) for key, value in self.tree("time order")}
+        return {number_of(key): time_frame(value) for key, value in self.tree("time order")}
 
 
 @functools.cache
@@ -538,10 +543,8 @@ def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.
         need(first + count <= file.count, "T2", f"spaces: {count} events from {first}")
         numbers = range(first, first + count)
         if grouping is not None and not pairs:  # inside a grouping time order is file order
-            found = (0, count) if grouping == only and groupings == 1 else None
-            if groupings > 1:
-                found = file.get(file.roots["groupings"][0], key64(first) + grouping, "vvsv")
-            before, count, *_ = found or (0, 0)
+            found = file.get(file.roots["groupings"][0], key64(first) + grouping, "vvsv")
+            before, count, *_ = found or (0, count if groupings == 1 and grouping == only else 0)
             need(before + count <= len(numbers), "T3", f"groupings: {count} events from {first + before}")
             numbers, row_of = numbers[before:before + count], file.row
     names = [{pair for pair in pairs if pair[0] == name} for name in {name for name, _ in pairs}]
