@@ -164,7 +164,7 @@ impl<P: Pages> ListCursor<P> {
             return Err(value.corrupt("T5", format!("frame of {count} time numbers, {expected} expected")));
         }
         let Some(number) = from_key64(tree.key()) else {
-            return Err(value.corrupt("T5", "key of a frame is not of 8 bytes"));
+            return Err(value.corrupt("P4", "key of a frame is not of 8 bytes"));
         };
         decode_gaps(&mut value, number, usize::from(count), &mut self.frame)?;
         value.finish("P4")?;

@@ -213,7 +213,7 @@ impl BlockEntry {
 
     pub(crate) fn decode(key: &[u8], mut decoder: Decoder<'_>) -> Result<Self> {
         let Some(first_ordinal) = from_key64(key) else {
-            return Err(decoder.corrupt("T1", "key is not of 8 bytes"));
+            return Err(decoder.corrupt("P4", "key is not of 8 bytes"));
         };
         let handle = Handle::decode(&mut decoder)?;
         let (first, last) = decode_times(&mut decoder, "T1")?;

@@ -195,26 +195,12 @@ mod tests {
     use esdb_format::Unit;
 
     use super::super::Layout;
+    use super::super::mapping::tests::{field, mapping as of_unit};
     use super::super::tests::{event, events, pairs, refusal};
     use super::*;
-    use crate::times::parser::TimeParser;
 
-    fn field(written: &str) -> Field {
-        Field::parse(written.as_bytes()).expect(written)
-    }
-
-    /// Space `s`, timestamp `t` in seconds, grouping `g`, index `i` from `i`.
     fn mapping() -> Mapping {
-        Mapping {
-            space: Some(field("s")),
-            default_space: None,
-            timestamp: field("t"),
-            grouping: Some(field("g")),
-            indexes: vec![(b"i".to_vec(), field("i"))],
-            data: None,
-            times: TimeParser::new(Unit::Milliseconds).numbers(Some(Unit::Seconds)),
-            max_data: 1 << 20,
-        }
+        of_unit(Unit::Milliseconds)
     }
 
     fn layout(mapping: Mapping) -> Layout {

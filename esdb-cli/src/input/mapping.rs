@@ -93,7 +93,9 @@ pub(crate) fn missing(what: &str, field: &Field, hint: &str) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use esdb_format::Unit;
+
     use super::*;
 
     #[test]
@@ -114,5 +116,23 @@ mod tests {
         }
         assert!(Field::parse(b"/\xff").is_err());
         assert!(Field::parse(b"\xff").is_ok());
+    }
+
+    pub(crate) fn field(written: &str) -> Field {
+        Field::parse(written.as_bytes()).expect(written)
+    }
+
+    /// Space `s`, timestamp `t` in seconds, grouping `g`, index `i` from `i`, for a file in `unit`.
+    pub(crate) fn mapping(unit: Unit) -> Mapping {
+        Mapping {
+            space: Some(field("s")),
+            default_space: None,
+            timestamp: field("t"),
+            grouping: Some(field("g")),
+            indexes: vec![(b"i".to_vec(), field("i"))],
+            data: None,
+            times: TimeParser::new(unit).numbers(Some(Unit::Seconds)),
+            max_data: 1 << 20,
+        }
     }
 }

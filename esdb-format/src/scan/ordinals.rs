@@ -87,6 +87,6 @@ impl Ordinals {
 
     fn key(&self) -> Result<u64> {
         from_key64(self.cursor.key())
-            .ok_or_else(|| self.cursor.value().corrupt("T6", "key is not of 8 bytes"))
+            .ok_or_else(|| self.cursor.value().corrupt("P4", "key is not of 8 bytes"))
     }
 }

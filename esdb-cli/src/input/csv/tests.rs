@@ -4,27 +4,13 @@ use esdb_format::Unit;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::mapping::tests::{field, mapping as of_unit};
 use super::super::tests::{events, pairs};
 use super::super::{Layout, Source};
 use super::*;
-use crate::times::parser::TimeParser;
 
-fn field(written: &str) -> Field {
-    Field::parse(written.as_bytes()).expect(written)
-}
-
-/// Space `s`, timestamp `t` in seconds, grouping `g`, index `i` from `i`.
 fn mapping() -> Mapping {
-    Mapping {
-        space: Some(field("s")),
-        default_space: None,
-        timestamp: field("t"),
-        grouping: Some(field("g")),
-        indexes: vec![(b"i".to_vec(), field("i"))],
-        data: None,
-        times: TimeParser::new(Unit::Seconds).numbers(Some(Unit::Seconds)),
-        max_data: 1 << 20,
-    }
+    of_unit(Unit::Seconds)
 }
 
 fn layout(mapping: Mapping) -> Layout {
