@@ -9,11 +9,12 @@ use crate::derive::Deriver;
 use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
-use crate::event::Event;
 use crate::facts::{Facts, Statistics};
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::header::{Header, Layout};
+use crate::limits;
+use crate::ordered::Ordered;
 use crate::output::Output;
 use crate::pipeline::Pipeline;
 use crate::spool::Spool;
@@ -100,21 +101,20 @@ impl Assembler {
         }
     }
 
-    /// Adds the next event in file order. Its pairs must ascend strictly.
-    pub(crate) fn add(&mut self, event: &Event<'_>) -> Result<()> {
-        let pair_bytes: usize = event.indexes.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let key_bytes = event.space.len() + event.grouping.len() + pair_bytes;
+    /// Adds the next event in file order.
+    pub(crate) fn add(&mut self, event: &Ordered<'_>) -> Result<()> {
+        let key_bytes = event.key_bytes();
         if self.draft.is_full_for(event.data.len(), key_bytes) || self.draft.len() >= self.plan.block_events {
             self.close_block()?;
         }
         let generation = self.derived.lists.generation();
-        self.derived.enter(event)?;
+        self.derived.enter(event.space, event.grouping, event.timestamp)?;
         if self.derived.lists.generation() != generation {
             self.number_again();
         }
-        self.draft.add(event.space, event.grouping, event.timestamp, event.data, key_bytes);
+        self.draft.add(event.space, event.grouping, event.timestamp, event.data.len(), key_bytes);
         self.numbers.clear();
-        for &(name, value) in &event.indexes {
+        for (name, value) in event.pairs.clone() {
             let number = self.derived.lists.number(name, value);
             self.numbers.push(number);
             if self.places.len() <= number as usize {
@@ -131,12 +131,17 @@ impl Assembler {
             event.space,
             event.grouping,
             event.timestamp,
-            event.indexes.len(),
-            event.indexes.iter().copied(),
+            self.numbers.len(),
+            event.pairs.clone(),
             event.data,
         );
         self.statistics.data_bytes += event.data.len() as u64;
-        Ok(())
+        if event.data.len() <= limits::BLOCK_DATA {
+            self.draft.add_data(event.data);
+            return Ok(());
+        }
+        // No other event fits beside it: the block is written from the caller's copy of the data.
+        self.close_block_of(event.data)
     }
 
     /// Notes the draft's pairs under their new numbers.
@@ -155,14 +160,7 @@ impl Assembler {
         if self.draft.is_empty() {
             return Ok(());
         }
-        let draft = std::mem::take(&mut self.draft);
-        self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
-        self.draft_number += 1;
-        let generation = self.derived.lists.generation();
-        self.derived.relieve()?;
-        if self.derived.lists.generation() != generation {
-            self.places.clear();
-        }
+        let draft = self.take_draft()?;
         if self.started.is_none() {
             self.waiting_data += draft.payload().len();
             self.waiting_keys += draft.key_bytes();
@@ -174,6 +172,30 @@ impl Assembler {
             return if waits { Ok(()) } else { self.start() };
         }
         self.write_block(draft)
+    }
+
+    /// Writes the block of a single event whose data exceeds what is waited for.
+    fn close_block_of(&mut self, data: &[u8]) -> Result<()> {
+        let draft = self.take_draft()?;
+        if self.started.is_none() {
+            self.start()?;
+        }
+        let Some(started) = &mut self.started else { return Ok(()) };
+        let mut written = note_block(&mut self.statistics, &mut self.blocks);
+        started.pipeline.encode_here(&draft, data, &mut self.output, &mut written)
+    }
+
+    /// The filled draft; an empty one takes its place.
+    fn take_draft(&mut self) -> Result<BlockDraft> {
+        let draft = std::mem::take(&mut self.draft);
+        self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
+        self.draft_number += 1;
+        let generation = self.derived.lists.generation();
+        self.derived.relieve()?;
+        if self.derived.lists.generation() != generation {
+            self.places = Vec::new();
+        }
+        Ok(draft)
     }
 
     fn write_block(&mut self, draft: BlockDraft) -> Result<()> {

@@ -93,6 +93,11 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
+/// The first four bytes, which the caller has made sure of.
+pub(crate) fn load_u32(bytes: &[u8]) -> u32 {
+    LittleEndian::read_u32(bytes)
+}
+
 /// The eight bytes at `at`, which the caller has made sure of.
 pub(crate) fn load_u64(bytes: &[u8], at: usize) -> u64 {
     LittleEndian::read_u64(&bytes[at..at + 8])

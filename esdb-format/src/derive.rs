@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::codec::key64;
 use crate::error::Result;
-use crate::event::Event;
 use crate::index_lists::IndexLists;
 use crate::packed::FRAME;
 use crate::spool::Spool;
@@ -66,31 +65,31 @@ impl Deriver {
     /// Notes the next event's space and grouping. Its pairs follow with [`add`](Self::add).
     ///
     /// The numbers of pairs that [`lists`](Self::lists) gave out may be void afterwards; its generation tells.
-    pub(crate) fn enter(&mut self, event: &Event<'_>) -> Result<()> {
+    pub(crate) fn enter(&mut self, space: &[u8], grouping: &[u8], timestamp: i64) -> Result<()> {
         let ordinal = self.events;
-        let extent = Extent::of(event.timestamp);
+        let extent = Extent::of(timestamp);
         extent.join_into(&mut self.extent);
-        if self.space.as_ref().is_some_and(|space| space.key != event.space) {
+        if self.space.as_ref().is_some_and(|open| open.key != space) {
             self.close_space()?;
         }
         let opened = |key: &[u8]| OpenGrouping { key: key.to_vec(), first_ordinal: ordinal, extent };
-        let Some(space) = &mut self.space else {
+        let Some(open) = &mut self.space else {
             self.space = Some(OpenSpace {
-                key: event.space.to_vec(),
+                key: space.to_vec(),
                 first_ordinal: ordinal,
                 extent,
                 groupings: 1,
-                grouping: opened(event.grouping),
+                grouping: opened(grouping),
             });
             return Ok(());
         };
-        space.extent.join(extent);
-        if space.grouping.key == event.grouping {
-            space.grouping.extent.join(extent);
+        open.extent.join(extent);
+        if open.grouping.key == grouping {
+            open.grouping.extent.join(extent);
         } else {
-            let finished = std::mem::replace(&mut space.grouping, opened(event.grouping));
-            space.groupings += 1;
-            finished.spool(space.first_ordinal, &mut self.tables.groupings)?;
+            let finished = std::mem::replace(&mut open.grouping, opened(grouping));
+            open.groupings += 1;
+            finished.spool(open.first_ordinal, &mut self.tables.groupings)?;
         }
         Ok(())
     }

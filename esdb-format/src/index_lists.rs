@@ -3,12 +3,14 @@
 //! Time numbers come in ascending order, so every pair's list only grows at its end. Lists beyond the memory
 //! limit are written out sorted by pair; in the end the parts of a pair are read one after another.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
 use crate::interner::Interner;
 use crate::postings::ListBuilder;
+use crate::spills::{Record, Spills};
 use crate::spool::{Spool, SpoolReader};
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::tree::{PageSink, TreeBuilder};
@@ -20,7 +22,7 @@ pub(crate) struct IndexLists {
     lists: Vec<Part>,
     list_bytes: usize,
     limit: usize,
-    spilled: Vec<Spool>,
+    spilled: Spills,
     folder: PathBuf,
     generation: u64,
 }
@@ -32,6 +34,9 @@ struct Part {
     last: u64,
     gaps: Vec<u8>,
 }
+
+/// What whoever fills blocks keeps for each pair beside its list, in bytes.
+const PLACE: usize = 16;
 
 /// What the index of a file came to.
 #[derive(Default)]
@@ -48,7 +53,7 @@ impl IndexLists {
             lists: Vec::new(),
             list_bytes: 0,
             limit,
-            spilled: Vec::new(),
+            spilled: Spills::default(),
             folder: folder.to_owned(),
             generation: 0,
         }
@@ -87,7 +92,7 @@ impl IndexLists {
     }
 
     fn memory(&self) -> usize {
-        self.interner.memory() + self.lists.capacity() * size_of::<Part>() + self.list_bytes
+        self.interner.memory() + self.lists.capacity() * (size_of::<Part>() + PLACE) + self.list_bytes
     }
 
     /// Writes all lists out and forgets the pairs: numbers given out before are void.
@@ -96,16 +101,10 @@ impl IndexLists {
         for (number, part) in self.sorted_parts() {
             let Some(extent) = part.extent else { continue };
             let (name, value) = self.interner.pair(number);
-            spool.put_bytes(name);
-            spool.put_bytes(value);
-            spool.put_number(extent.count);
-            spool.put_number(extent.first.cast_unsigned());
-            spool.put_number(extent.last.cast_unsigned());
-            spool.put_bytes(&part.gaps);
-            spool.end_record()?;
+            let whole = ListPart { extent, before: 0, gaps: &part.gaps };
+            whole.cut(|piece| put_piece(&mut spool, name, value, piece))?;
         }
-        spool.spill()?;
-        self.spilled.push(spool);
+        self.spilled.push::<SpilledPart>(spool)?;
         self.interner = Interner::default();
         self.lists = Vec::new();
         self.list_bytes = 0;
@@ -123,96 +122,123 @@ impl IndexLists {
     /// Writes all lists, values and names, but the root page of the names, which is returned.
     pub(crate) fn finish(self, sink: &mut impl PageSink) -> Result<(Vec<u8>, u64, IndexTotals)> {
         let mut writer = IndexWriter::default();
-        self.for_each(|name, value, parts| writer.pair(name, value, parts, sink))?;
+        self.for_each(|name, value, part| writer.add(name, value, part, sink))?;
         writer.finish(sink)
     }
 
-    /// Hands every pair to `each`, ascending, with the parts of its list.
+    /// Hands every pair to `each`, ascending, with its list: once, or in parts one after another.
     pub(crate) fn for_each(
         mut self,
-        mut each: impl FnMut(&[u8], &[u8], &[ListPart<'_>]) -> Result<()>,
+        mut each: impl FnMut(&[u8], &[u8], &ListPart<'_>) -> Result<()>,
     ) -> Result<()> {
         if self.spilled.is_empty() {
             for (number, part) in self.sorted_parts() {
                 let Some(extent) = part.extent else { continue };
                 let (name, value) = self.interner.pair(number);
-                each(name, value, &[ListPart { extent, gaps: &part.gaps }])?;
+                each(name, value, &ListPart { extent, before: 0, gaps: &part.gaps })?;
             }
             return Ok(());
         }
         self.spill()?;
-        let mut sources = Vec::new();
-        for spool in std::mem::take(&mut self.spilled) {
-            sources.extend(SpilledParts::open(spool.into_reader()?)?);
-        }
-        while let Some(next) = sources.iter().map(|source| (&source.name, &source.value)).min() {
-            let (name, value) = (next.0.clone(), next.1.clone());
-            // In the order of spilling, which is that of the time numbers.
-            let parts: Vec<ListPart<'_>> = sources
-                .iter()
-                .filter(|source| (&source.name, &source.value) == (&name, &value))
-                .map(|source| ListPart { extent: source.extent, gaps: &source.gaps })
-                .collect();
-            each(&name, &value, &parts)?;
-            let mut at = 0;
-            while at < sources.len() {
-                let is_next = (&sources[at].name, &sources[at].value) == (&name, &value);
-                if is_next && !sources[at].advance()? {
-                    sources.remove(at);
-                } else {
-                    at += 1;
-                }
-            }
-        }
-        Ok(())
+        self.spilled.drain(|part: &SpilledPart| each(&part.name, &part.value, &part.part()))
     }
 }
 
 /// A stretch of a pair's posting list.
 pub(crate) struct ListPart<'a> {
+    /// Of the events in it. When a stretch is cut, the first piece speaks for all of them, and the others count none.
     pub(crate) extent: Extent,
+    /// The number that the first difference counts from.
+    before: u64,
     gaps: &'a [u8],
 }
+
+/// A spilled list is cut into pieces of at most this many bytes, so that many can be read side by side.
+const PIECE: usize = 16 << 10;
 
 impl ListPart<'_> {
     /// Hands every time number to `each`, ascending.
     pub(crate) fn for_each(&self, mut each: impl FnMut(u64) -> Result<()>) -> Result<()> {
         let mut gaps = Decoder::new(self.gaps, 0, Section::Postings);
-        let mut number = 0;
+        let mut number = self.before;
         while gaps.remaining() > 0 {
             number += gaps.varint("T5")?;
             each(number)?;
         }
         Ok(())
     }
+
+    fn cut(&self, mut each: impl FnMut(&ListPart<'_>) -> Result<()>) -> Result<()> {
+        let mut gaps = Decoder::new(self.gaps, 0, Section::Postings);
+        let (mut extent, mut before) = (self.extent, self.before);
+        while gaps.remaining() > 0 {
+            let mut rest = gaps.clone();
+            let mut number = before;
+            while rest.remaining() > 0 && gaps.remaining() - rest.remaining() < PIECE {
+                number += rest.varint("T5")?;
+            }
+            let piece = gaps.take(gaps.remaining() - rest.remaining(), "T5")?;
+            each(&ListPart { extent, before, gaps: piece })?;
+            (extent.count, before) = (0, number);
+        }
+        Ok(())
+    }
 }
 
-/// The spilled parts of one moment, at the part that comes next.
-struct SpilledParts {
-    reader: SpoolReader,
+fn put_piece(spool: &mut Spool, name: &[u8], value: &[u8], piece: &ListPart<'_>) -> Result<()> {
+    spool.put_bytes(name);
+    spool.put_bytes(value);
+    spool.put_number(piece.extent.count);
+    spool.put_number(piece.extent.first.cast_unsigned());
+    spool.put_number(piece.extent.last.cast_unsigned());
+    spool.put_number(piece.before);
+    spool.put_bytes(piece.gaps);
+    spool.end_record()
+}
+
+/// A piece of a pair's list.
+struct SpilledPart {
     name: Vec<u8>,
     value: Vec<u8>,
     extent: Extent,
+    before: u64,
     gaps: Vec<u8>,
 }
 
-impl SpilledParts {
-    fn open(reader: SpoolReader) -> Result<Option<Self>> {
+impl Default for SpilledPart {
+    fn default() -> Self {
         let extent = Extent { count: 0, first: 0, last: 0 };
-        let mut parts = Self { reader, name: Vec::new(), value: Vec::new(), extent, gaps: Vec::new() };
-        Ok(parts.advance()?.then_some(parts))
+        Self { name: Vec::new(), value: Vec::new(), extent, before: 0, gaps: Vec::new() }
     }
+}
 
-    fn advance(&mut self) -> Result<bool> {
-        if !self.reader.next_bytes(&mut self.name)? {
+impl SpilledPart {
+    fn part(&self) -> ListPart<'_> {
+        ListPart { extent: self.extent, before: self.before, gaps: &self.gaps }
+    }
+}
+
+impl Record for SpilledPart {
+    fn read(&mut self, reader: &mut SpoolReader) -> Result<bool> {
+        if !reader.next_bytes(&mut self.name)? {
             return Ok(false);
         }
-        self.reader.bytes(&mut self.value)?;
-        self.extent.count = self.reader.number()?;
-        self.extent.first = self.reader.number()?.cast_signed();
-        self.extent.last = self.reader.number()?.cast_signed();
-        self.reader.bytes(&mut self.gaps)?;
+        reader.bytes(&mut self.value)?;
+        self.extent.count = reader.number()?;
+        self.extent.first = reader.number()?.cast_signed();
+        self.extent.last = reader.number()?.cast_signed();
+        self.before = reader.number()?;
+        reader.bytes(&mut self.gaps)?;
         Ok(true)
+    }
+
+    fn write(&self, spool: &mut Spool) -> Result<()> {
+        put_piece(spool, &self.name, &self.value, &self.part())
+    }
+
+    /// An earlier spool holds the smaller time numbers.
+    fn order(&self, other: &Self) -> Ordering {
+        (&self.name, &self.value).cmp(&(&other.name, &other.value))
     }
 }
 
@@ -220,56 +246,63 @@ impl SpilledParts {
 #[derive(Default)]
 struct IndexWriter {
     names: TreeBuilder,
-    name: Vec<u8>,
-    values: TreeBuilder,
-    value_count: u64,
-    /// Of all entries of the current name.
-    extent: Option<Extent>,
+    name: Option<OpenName>,
     totals: IndexTotals,
     entry: Vec<u8>,
 }
 
+/// The name whose values are being written.
+struct OpenName {
+    key: Vec<u8>,
+    values: TreeBuilder,
+    value_count: u64,
+    /// Of all finished values.
+    extent: Option<Extent>,
+    value: Option<OpenValue>,
+}
+
+/// The value whose list is being written.
+struct OpenValue {
+    key: Vec<u8>,
+    list: ListBuilder,
+    extent: Extent,
+}
+
 impl IndexWriter {
-    fn pair(
+    fn add(
         &mut self,
         name: &[u8],
         value: &[u8],
-        parts: &[ListPart<'_>],
+        part: &ListPart<'_>,
         sink: &mut impl PageSink,
     ) -> Result<()> {
-        if self.extent.is_some() && self.name != name {
+        if self.name.as_ref().is_none_or(|open| open.key != name) {
             self.finish_name(sink)?;
-        }
-        if self.extent.is_none() {
             self.names.make_room(sink)?;
-            self.name = name.to_vec();
+            self.name = Some(OpenName {
+                key: name.to_vec(),
+                values: TreeBuilder::default(),
+                value_count: 0,
+                extent: None,
+                value: None,
+            });
         }
-        self.values.make_room(sink)?;
-        let (mut list, mut extent) = (ListBuilder::default(), None);
-        for part in parts {
-            part.extent.join_into(&mut extent);
-            part.for_each(|time_number| list.push(time_number, sink))?;
+        match &mut self.name {
+            Some(open) => open.add(value, part, &mut self.entry, sink),
+            None => Ok(()),
         }
-        let Some(extent) = extent else { return Ok(()) };
-        debug_assert_eq!(extent.count, list.count());
-        extent.join_into(&mut self.extent);
-        self.entry.clear();
-        ValueEntry::encode_extent(&extent, &mut self.entry);
-        list.finish(sink, &mut self.entry)?;
-        self.values.add(value, &self.entry, sink)?;
-        self.value_count += 1;
-        Ok(())
     }
 
     fn finish_name(&mut self, sink: &mut impl PageSink) -> Result<()> {
-        let Some(extent) = self.extent.take() else { return Ok(()) };
-        let tree = std::mem::take(&mut self.values).finish_with_root(sink)?;
-        let values = std::mem::take(&mut self.value_count);
+        let Some(mut open) = self.name.take() else { return Ok(()) };
+        open.finish_value(&mut self.entry, sink)?;
+        let Some(extent) = open.extent else { return Ok(()) };
+        let tree = open.values.finish_with_root(sink)?;
         self.entry.clear();
-        NameEntry { values, extent, tree }.encode(&mut self.entry);
-        self.names.add(&self.name, &self.entry, sink)?;
+        NameEntry { values: open.value_count, extent, tree }.encode(&mut self.entry);
+        self.names.add(&open.key, &self.entry, sink)?;
         self.totals.names += 1;
-        self.totals.values += values;
+        self.totals.values += open.value_count;
         self.totals.entries += extent.count;
         Ok(())
     }
@@ -278,5 +311,41 @@ impl IndexWriter {
         self.finish_name(sink)?;
         let (root, entries) = self.names.finish(sink)?;
         Ok((root, entries, self.totals))
+    }
+}
+
+impl OpenName {
+    fn add(
+        &mut self,
+        key: &[u8],
+        part: &ListPart<'_>,
+        entry: &mut Vec<u8>,
+        sink: &mut impl PageSink,
+    ) -> Result<()> {
+        let open = match &mut self.value {
+            Some(open) if open.key == key => {
+                open.extent.join(part.extent);
+                open
+            }
+            _ => {
+                self.finish_value(entry, sink)?;
+                self.values.make_room(sink)?;
+                let list = ListBuilder::default();
+                self.value.insert(OpenValue { key: key.to_vec(), list, extent: part.extent })
+            }
+        };
+        part.for_each(|time_number| open.list.push(time_number, sink))
+    }
+
+    fn finish_value(&mut self, entry: &mut Vec<u8>, sink: &mut impl PageSink) -> Result<()> {
+        let Some(OpenValue { key, list, extent }) = self.value.take() else { return Ok(()) };
+        debug_assert_eq!(extent.count, list.count());
+        extent.join_into(&mut self.extent);
+        entry.clear();
+        ValueEntry::encode_extent(&extent, entry);
+        list.finish(sink, entry)?;
+        self.values.add(&key, entry, sink)?;
+        self.value_count += 1;
+        Ok(())
     }
 }

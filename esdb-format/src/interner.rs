@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
+use crate::codec::load_u32;
+
 /// Distinct pairs of name and value, numbered from 0 as they come.
 #[derive(Default)]
 pub(crate) struct Interner {
@@ -52,6 +54,30 @@ impl Interner {
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + self.pairs.capacity() * size_of::<Slot>() + self.table.capacity() * 6
+    }
+}
+
+/// Pairs by their numbers, which are stored as `u32`.
+#[derive(Clone)]
+pub(crate) struct Numbered<'a> {
+    numbers: &'a [u8],
+    pairs: &'a Interner,
+}
+
+impl<'a> Numbered<'a> {
+    /// `numbers` are those that `pairs` gave out, 4 bytes each.
+    pub(crate) fn new(numbers: &'a [u8], pairs: &'a Interner) -> Self {
+        Self { numbers, pairs }
+    }
+}
+
+impl<'a> Iterator for Numbered<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (number, rest) = self.numbers.split_at_checked(size_of::<u32>())?;
+        self.numbers = rest;
+        Some(self.pairs.pair(load_u32(number)))
     }
 }
 

@@ -88,6 +88,7 @@
 
 mod assembler;
 mod block;
+mod buffer;
 mod checksum;
 mod codec;
 mod codecs;
@@ -111,6 +112,7 @@ mod legacy;
 mod listing;
 mod merge;
 mod mmap;
+mod ordered;
 mod output;
 mod packed;
 mod page;
@@ -118,9 +120,10 @@ mod pipeline;
 mod postings;
 mod reader;
 mod rows;
+mod runs;
 mod scan;
-mod sort;
 mod source;
+mod spills;
 mod spool;
 mod strings;
 mod tables;

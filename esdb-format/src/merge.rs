@@ -1,8 +1,18 @@
-//! Combining files: what several hold, in one.
+//! Merging what is in file order already: files into one, and the runs of a writer.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::assembler::Unfinished;
+use crate::buffer::EventBuffer;
+use crate::codecs::Codecs;
 use crate::error::{Error, Result};
+use crate::ordered::{Ordered, OrderedPairs};
 use crate::reader::Reader;
-use crate::sort::Run;
+use crate::rows::BlockRows;
+use crate::runs::RunReader;
+use crate::scan::{Cursor, StoredEvent};
+use crate::source::PlainFile;
 use crate::writer::{Summary, Writer};
 
 /// Writes the events of all inputs and publishes the file. Among equal events those of an earlier input come first.
@@ -33,4 +43,146 @@ pub fn merge(inputs: &[Reader], mut writer: Writer) -> Result<Summary> {
     }
     writer.add_runs(inputs.iter().map(Run::of_file).collect())?;
     writer.finish()
+}
+
+/// Events in file order, to be merged with others.
+pub(crate) enum Run {
+    Spilled(Box<RunReader>),
+    /// Blocks of the unfinished output.
+    Blocks(Box<BlockRows<PlainFile>>),
+    /// In memory; the number is that of the next event.
+    Memory(EventBuffer, usize),
+    /// A file of this format, and its next event.
+    File(Box<Cursor>, Option<StoredEvent>),
+}
+
+impl Run {
+    /// The blocks that were written before the first late event.
+    pub(crate) fn of_unfinished(unfinished: Unfinished) -> Result<Self> {
+        let Unfinished { output, layout, dictionary, blocks } = unfinished;
+        let codecs = Codecs::new(layout.codec, true);
+        codecs
+            .set_dictionary(dictionary.map(|dictionary| Arc::clone(dictionary.bytes())).unwrap_or_default());
+        let len = output.offset();
+        let source = PlainFile::new(output.into_file()?, len);
+        let mut rows = BlockRows::new(source, layout, Arc::new(codecs), blocks);
+        rows.advance()?;
+        Ok(Self::Blocks(Box::new(rows)))
+    }
+
+    /// All events of a file. It is read from only when its merge begins.
+    pub(crate) fn of_file(file: &Reader) -> Self {
+        Self::File(Box::new(file.scan().cursor()), None)
+    }
+
+    /// A sorted buffer.
+    pub(crate) fn of_buffer(mut buffer: EventBuffer) -> Self {
+        buffer.sort();
+        Self::Memory(buffer, 0)
+    }
+
+    fn key(&self) -> Option<(&[u8], &[u8], i64)> {
+        match self {
+            Self::Spilled(run) => run.key(),
+            Self::Blocks(rows) => rows.key(),
+            Self::Memory(buffer, at) => buffer.key(*at),
+            Self::File(_, event) => event.as_ref().map(|event| {
+                let (space, grouping) = event.keys();
+                (space, grouping, event.timestamp())
+            }),
+        }
+    }
+
+    /// The current event, if there is one.
+    fn event(&mut self) -> Result<Option<Ordered<'_>>> {
+        match self {
+            Self::Spilled(run) => run.event(),
+            Self::Blocks(rows) => rows.event(),
+            Self::Memory(buffer, at) => Ok((*at < buffer.len()).then(|| buffer.event(*at))),
+            Self::File(_, event) => event.as_ref().map(ordered).transpose(),
+        }
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        match self {
+            Self::Spilled(run) => run.advance(),
+            Self::Blocks(rows) => rows.advance().map(drop),
+            Self::Memory(buffer, at) => {
+                buffer.forget(*at);
+                *at += 1;
+                Ok(())
+            }
+            Self::File(cursor, event) => {
+                // Given back before the next one is read, so that its frame can be used again.
+                *event = None;
+                *event = cursor.next()?.cloned();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An event of another file, to be written again.
+fn ordered(event: &StoredEvent) -> Result<Ordered<'_>> {
+    let (space, grouping) = event.keys();
+    let pairs = OrderedPairs::File(event.indexes()?);
+    Ok(Ordered { space, grouping, timestamp: event.timestamp(), pairs, data: event.data() })
+}
+
+/// Merges runs; an earlier run's event comes before an equal one of a later run.
+pub(crate) struct Merge {
+    runs: Vec<Run>,
+    /// A heap of the numbers of runs that have events left: the smallest is first.
+    heap: Vec<usize>,
+}
+
+impl Merge {
+    pub(crate) fn new(mut runs: Vec<Run>) -> Result<Self> {
+        for run in &mut runs {
+            if matches!(run, Run::File(_, None)) {
+                run.advance()?;
+            }
+        }
+        let mut merge =
+            Self { heap: (0..runs.len()).filter(|&run| runs[run].key().is_some()).collect(), runs };
+        for at in (0..merge.heap.len() / 2).rev() {
+            merge.sift_down(at);
+        }
+        Ok(merge)
+    }
+
+    fn before(&self, a: usize, b: usize) -> bool {
+        let order = self.runs[a].key().cmp(&self.runs[b].key()).then(a.cmp(&b));
+        order == Ordering::Less
+    }
+
+    fn sift_down(&mut self, mut at: usize) {
+        loop {
+            let children = 2 * at + 1..(2 * at + 3).min(self.heap.len());
+            let smallest =
+                children.reduce(|a, b| if self.before(self.heap[a], self.heap[b]) { a } else { b });
+            match smallest {
+                Some(child) if self.before(self.heap[child], self.heap[at]) => {
+                    self.heap.swap(at, child);
+                    at = child;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Hands every event to `each`, in file order.
+    pub(crate) fn for_each(mut self, mut each: impl FnMut(&Ordered<'_>) -> Result<()>) -> Result<()> {
+        while let Some(&run) = self.heap.first() {
+            if let Some(event) = self.runs[run].event()? {
+                each(&event)?;
+            }
+            self.runs[run].advance()?;
+            if self.runs[run].key().is_none() {
+                self.heap.swap_remove(0);
+            }
+            self.sift_down(0);
+        }
+        Ok(())
+    }
 }

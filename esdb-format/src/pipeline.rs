@@ -40,8 +40,8 @@ impl Encoder {
         Ok(Self { frame_size, areas, frames: Compressor::new(codec, dictionary)? })
     }
 
-    fn encode(&mut self, draft: &BlockDraft) -> Result<EncodedBlock> {
-        draft.encode(self.frame_size, &mut self.areas, &mut self.frames)
+    fn encode(&mut self, draft: &BlockDraft, data: &[u8]) -> Result<EncodedBlock> {
+        draft.encode(data, self.frame_size, &mut self.areas, &mut self.frames)
     }
 }
 
@@ -87,15 +87,23 @@ impl Pipeline {
                 self.next_draft += 1;
                 self.collect(IN_FLIGHT, output, written)
             }
-            _ => {
-                self.collect(0, output, written)?;
-                let block = self.encoder.encode(&draft)?;
-                drop(draft);
-                self.done.insert(self.next_draft, block);
-                self.next_draft += 1;
-                self.write_done(output, written)
-            }
+            _ => self.encode_here(&draft, draft.payload(), output, written),
         }
+    }
+
+    /// Encodes a draft here and now, with `data` of all its events, and writes it.
+    pub(crate) fn encode_here(
+        &mut self,
+        draft: &BlockDraft,
+        data: &[u8],
+        output: &mut Output,
+        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
+    ) -> Result<()> {
+        self.collect(0, output, written)?;
+        let block = self.encoder.encode(draft, data)?;
+        self.done.insert(self.next_draft, block);
+        self.next_draft += 1;
+        self.write_done(output, written)
     }
 
     /// Waits until at most `most` bytes of drafts are in flight, and writes what has come back.
@@ -171,7 +179,11 @@ impl Pool {
                     loop {
                         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok((number, draft)) = job else { return };
-                        let done = Done { number, memory: draft.memory(), block: encoder.encode(&draft) };
+                        let done = Done {
+                            number,
+                            memory: draft.memory(),
+                            block: encoder.encode(&draft, draft.payload()),
+                        };
                         if sender.send(done).is_err() {
                             return;
                         }

@@ -1,12 +1,12 @@
-//! Events of consecutive blocks, one after another: how runs are merged and files are read from end to end.
+//! Events of consecutive blocks, one after another: how what was written too early is read again.
 
 use std::sync::Arc;
 
 use crate::block::{Block, read_block};
 use crate::codecs::Codecs;
 use crate::error::{Result, Section};
-use crate::event::Event;
 use crate::header::Layout;
+use crate::ordered::{Ordered, OrderedPairs};
 use crate::source::{Source, read};
 
 /// A place among the events of consecutive blocks.
@@ -17,11 +17,12 @@ pub(crate) struct BlockRows<S> {
     /// Where the blocks to come stand.
     blocks: std::ops::Range<u64>,
     current: Option<Current>,
-    data: Vec<u8>,
+    /// Data of the current frame, once an event of it was asked for.
+    data: Option<Vec<u8>>,
 }
 
 struct Current {
-    block: Arc<Block>,
+    block: Block,
     row: usize,
     frame: usize,
 }
@@ -29,7 +30,7 @@ struct Current {
 impl<S: Source> BlockRows<S> {
     /// Before the first event of the blocks that stand at `blocks`, without gaps.
     pub(crate) fn new(source: S, layout: Layout, codecs: Arc<Codecs>, blocks: std::ops::Range<u64>) -> Self {
-        Self { source, layout, codecs, blocks, current: None, data: Vec::new() }
+        Self { source, layout, codecs, blocks, current: None, data: None }
     }
 
     /// Moves to the next event, if there is one.
@@ -40,7 +41,7 @@ impl<S: Source> BlockRows<S> {
                 let payload = current.block.payload()?;
                 if current.row >= payload.frame_rows(current.frame).end {
                     current.frame += 1;
-                    self.load_frame()?;
+                    self.data = None;
                 }
                 return Ok(true);
             }
@@ -54,16 +55,9 @@ impl<S: Source> BlockRows<S> {
         block.times()?;
         block.payload()?;
         block.indexes()?;
-        self.current = Some(Current { block: Arc::new(block), row: 0, frame: 0 });
-        self.load_frame()?;
+        self.current = Some(Current { block, row: 0, frame: 0 });
+        self.data = None;
         Ok(true)
-    }
-
-    fn load_frame(&mut self) -> Result<()> {
-        let Some(current) = &self.current else { return Ok(()) };
-        let frame = current.block.payload()?.frames()[current.frame];
-        let stored = read(&self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;
-        self.codecs.unpack_frame(&stored, &frame, &mut self.data)
     }
 
     /// Space, grouping and timestamp of the current event; `None` behind the last one.
@@ -73,17 +67,26 @@ impl<S: Source> BlockRows<S> {
         Some((space, grouping, *block.times().ok()?.get(*row)?))
     }
 
-    /// The current event. There must be one.
-    pub(crate) fn event(&self) -> Result<Event<'_>> {
-        let Some(Current { block, row, frame }) = &self.current else { return Ok(Event::default()) };
-        let (space, grouping) = block.keys_of(*row);
-        let range = block.payload()?.range_in(*frame, *row);
-        Ok(Event {
+    /// The current event, if there is one.
+    pub(crate) fn event(&mut self) -> Result<Option<Ordered<'_>>> {
+        let Some(Current { block, row, frame }) = &self.current else { return Ok(None) };
+        let (payload, (space, grouping)) = (block.payload()?, block.keys_of(*row));
+        let data = match &mut self.data {
+            Some(data) => data,
+            unread => {
+                let frame = payload.frames()[*frame];
+                let stored = read(&self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;
+                let mut data = Vec::new();
+                self.codecs.unpack_frame(&stored, &frame, &mut data)?;
+                unread.insert(data)
+            }
+        };
+        Ok(Some(Ordered {
             space,
             grouping,
             timestamp: block.times()?[*row],
-            indexes: block.indexes()?.pairs(*row).collect(),
-            data: &self.data[range],
-        })
+            pairs: OrderedPairs::Block(block.indexes()?.pairs(*row)),
+            data: &data[payload.range_in(*frame, *row)],
+        }))
     }
 }

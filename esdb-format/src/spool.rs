@@ -24,6 +24,11 @@ impl Spool {
         Self { memory: Vec::new(), limit, file: None, folder: folder.to_owned() }
     }
 
+    /// An empty one with the same folder and limit.
+    pub(crate) fn new_like(&self) -> Self {
+        Self::new(&self.folder, self.limit)
+    }
+
     /// Appends a byte string.
     pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
         self.memory.put_bytes(bytes);

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::packed::{FRAME, bits, decode_frame, encode_frame, pack, unpack};
 
 /// An event's place in file order, and the place of the first event of its grouping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) ordinal: u64,
     pub(crate) run: u64,

@@ -1,9 +1,11 @@
 //! Bringing the events of one space from file order into time order, in bounded memory.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::index_lists::IndexLists;
+use crate::spills::{Record, Spills};
 use crate::spool::{Spool, SpoolReader};
 use crate::time_order::Place;
 
@@ -15,7 +17,7 @@ pub(crate) struct TimeSort {
     /// The ordinal of the first row in memory.
     first_ordinal: u64,
     limit: usize,
-    spilled: Vec<Spool>,
+    spilled: Spills,
     folder: PathBuf,
 }
 
@@ -40,7 +42,7 @@ impl TimeSort {
             pairs: Vec::new(),
             first_ordinal: 0,
             limit,
-            spilled: Vec::new(),
+            spilled: Spills::default(),
             folder: folder.to_owned(),
         }
     }
@@ -81,7 +83,7 @@ impl TimeSort {
         Place { ordinal: self.first_ordinal + row as u64, run: self.rows[row].run }
     }
 
-    /// Writes what is in memory out, pairs spelled out: their numbers may be void when they are read.
+    /// Writes what is in memory out.
     pub(crate) fn spill(&mut self, lists: &IndexLists) -> Result<()> {
         if self.rows.is_empty() {
             return Ok(());
@@ -90,19 +92,10 @@ impl TimeSort {
         for row in self.sorted_rows() {
             let row = row as usize;
             let (place, pairs) = (self.place(row), self.pairs_of(row));
-            spool.put_number(self.rows[row].timestamp.cast_unsigned());
-            spool.put_number(place.ordinal);
-            spool.put_number(place.run);
-            spool.put_number(pairs.len() as u64);
-            for &pair in pairs {
-                let (name, value) = lists.pair(pair);
-                spool.put_bytes(name);
-                spool.put_bytes(value);
-            }
-            spool.end_record()?;
+            let pairs = pairs.iter().map(|&pair| lists.pair(pair));
+            put_row(&mut spool, self.rows[row].timestamp, place, pairs)?;
         }
-        spool.spill()?;
-        self.spilled.push(spool);
+        self.spilled.push::<SpilledRow>(spool)?;
         self.rows.clear();
         self.pairs.clear();
         Ok(())
@@ -141,56 +134,63 @@ impl TimeSort {
         mut each: impl FnMut(Timed<'_>, &mut IndexLists) -> Result<()>,
     ) -> Result<()> {
         self.spill(lists)?;
-        let mut sources = Vec::new();
-        for spool in std::mem::take(&mut self.spilled) {
-            sources.extend(SpilledRows::open(spool.into_reader()?)?);
-        }
-        let mut pairs = Vec::new();
-        while let Some(next) = (0..sources.len()).min_by_key(|&at| {
-            let source: &SpilledRows = &sources[at];
-            (source.timestamp, source.place.ordinal)
-        }) {
-            let source = &mut sources[next];
+        let mut numbers = Vec::new();
+        self.spilled.drain(|row: &SpilledRow| {
             if lists.is_over_limit() {
                 lists.spill()?;
             }
-            pairs.clear();
-            pairs.extend(source.pairs.iter().map(|(name, value)| lists.number(name, value)));
-            each(Timed { place: source.place, timestamp: source.timestamp, pairs: &pairs }, lists)?;
-            if !source.advance()? {
-                sources.remove(next);
-            }
-        }
-        Ok(())
+            numbers.clear();
+            numbers.extend(row.pairs.iter().map(|(name, value)| lists.number(name, value)));
+            each(Timed { place: row.place, timestamp: row.timestamp, pairs: &numbers }, lists)
+        })
     }
 }
 
-/// Spilled rows of one moment, at the row that comes next.
-struct SpilledRows {
-    reader: SpoolReader,
+/// A row whose pairs are spelled out: their numbers may be void when it is read.
+#[derive(Default)]
+struct SpilledRow {
     timestamp: i64,
     place: Place,
     pairs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-impl SpilledRows {
-    fn open(reader: SpoolReader) -> Result<Option<Self>> {
-        let place = Place { ordinal: 0, run: 0 };
-        let mut rows = Self { reader, timestamp: 0, place, pairs: Vec::new() };
-        Ok(rows.advance()?.then_some(rows))
+fn put_row<'a>(
+    spool: &mut Spool,
+    timestamp: i64,
+    place: Place,
+    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<()> {
+    spool.put_number(timestamp.cast_unsigned());
+    spool.put_number(place.ordinal);
+    spool.put_number(place.run);
+    spool.put_number(pairs.len() as u64);
+    for (name, value) in pairs {
+        spool.put_bytes(name);
+        spool.put_bytes(value);
     }
+    spool.end_record()
+}
 
-    fn advance(&mut self) -> Result<bool> {
-        let Some(timestamp) = self.reader.next_number()? else { return Ok(false) };
+impl Record for SpilledRow {
+    fn read(&mut self, reader: &mut SpoolReader) -> Result<bool> {
+        let Some(timestamp) = reader.next_number()? else { return Ok(false) };
         self.timestamp = timestamp.cast_signed();
-        self.place.ordinal = self.reader.number()?;
-        self.place.run = self.reader.number()?;
-        let count = self.reader.number()? as usize;
+        self.place = Place { ordinal: reader.number()?, run: reader.number()? };
+        let count = reader.number()? as usize;
         self.pairs.resize_with(count, Default::default);
         for (name, value) in &mut self.pairs {
-            self.reader.bytes(name)?;
-            self.reader.bytes(value)?;
+            reader.bytes(name)?;
+            reader.bytes(value)?;
         }
         Ok(true)
+    }
+
+    fn write(&self, spool: &mut Spool) -> Result<()> {
+        let pairs = self.pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        put_row(spool, self.timestamp, self.place, pairs)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        (self.timestamp, self.place.ordinal).cmp(&(other.timestamp, other.place.ordinal))
     }
 }

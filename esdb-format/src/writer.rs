@@ -4,14 +4,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::assembler::{Assembled, Assembler, Plan};
+use crate::buffer::EventBuffer;
 use crate::compression::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::facts::Statistics;
 use crate::limits;
+use crate::merge::{Merge, Run};
+use crate::ordered::{Ordered, OrderedPairs};
 use crate::output::{Output, Unpublished};
-use crate::sort::{EventBuffer, Merge, Run, RunWriter};
+use crate::runs::{RUN_MEMORY, RunReader, RunWriter};
 use crate::unit::Unit;
 
 /// The least memory budget, in bytes.
@@ -19,9 +22,6 @@ const LEAST_MEMORY: usize = 8 << 20;
 
 /// How many events in order are collected before they are passed on, in bytes of memory.
 const PASS_ON: usize = 4 << 20;
-
-/// A run being merged takes about this much memory: a block of it and what that is decoded to, in bytes.
-const RUN_MEMORY: usize = 1 << 20;
 
 /// How many files or runs are merged at once.
 const MOST_RUNS: usize = 64;
@@ -257,7 +257,8 @@ impl Writer {
         };
         let output = Output::new(file, self.target.path().to_owned(), true);
         let WriterOptions { unit, codec, frame_size, threads, memory, block_events, .. } = self.options;
-        let plan = Plan { unit, codec, frame_size, threads, block_events, memory: memory / 2 };
+        let memory = memory - events_memory(memory);
+        let plan = Plan { unit, codec, frame_size, threads, block_events, memory };
         Ok(Assembler::new(plan, output, &self.spill_folder))
     }
 
@@ -275,11 +276,13 @@ impl Writer {
 
     fn merge_all(&mut self, mut runs: Vec<Run>) -> Result<()> {
         // Many runs at once would take much memory: neighbours are merged first.
-        while runs.len() > MOST_RUNS {
+        let most = self.most_runs();
+        while runs.len() > most {
             let mut merged = Vec::new();
             while !runs.is_empty() {
-                let rest = runs.split_off(runs.len().min(MOST_RUNS));
-                merged.push(self.merge_into_one(std::mem::replace(&mut runs, rest))?);
+                let rest = runs.split_off(runs.len().min(most));
+                let run = self.merge_into_one(std::mem::replace(&mut runs, rest))?;
+                merged.push(Run::Spilled(Box::new(run)));
             }
             runs = merged;
         }
@@ -287,10 +290,15 @@ impl Writer {
         Merge::new(runs)?.for_each(|event| assembler.add(event))
     }
 
-    fn merge_into_one(&self, runs: Vec<Run>) -> Result<Run> {
-        let mut merged = self.new_run()?;
+    fn merge_into_one(&self, runs: Vec<Run>) -> Result<RunReader> {
+        let mut merged = RunWriter::new(&self.spill_folder)?;
         Merge::new(runs)?.for_each(|event| merged.add(event))?;
         merged.finish()
+    }
+
+    /// How many runs are merged at once.
+    fn most_runs(&self) -> usize {
+        (self.options.memory / 8 / RUN_MEMORY).clamp(8, MOST_RUNS)
     }
 
     /// After an error nothing more can be written: some events may be in the file and others lost.
@@ -319,28 +327,30 @@ impl Writer {
             event.indexes.sort_unstable();
             event.indexes.dedup();
         }
-        let key = (event.space, event.grouping, event.timestamp);
         if self.in_order {
-            let last = match self.buffer.len().checked_sub(1) {
-                Some(last) => self.buffer.key(last),
-                None => self
-                    .last_passed_on
-                    .as_ref()
-                    .map(|(space, grouping, time)| (&space[..], &grouping[..], *time)),
-            };
+            let key = (event.space, event.grouping, event.timestamp);
+            let last = self.buffer.last_key().or_else(|| {
+                let (space, grouping, time) = self.last_passed_on.as_ref()?;
+                Some((space, grouping, *time))
+            });
             self.in_order = last.is_none_or(|last| last <= key);
         }
         if self.failed {
             return Err(has_failed());
         }
-        self.buffer.push(&event);
-        let memory = self.buffer.memory();
         if self.in_order && self.assembler.is_some() {
-            if memory >= PASS_ON {
-                self.or_fail(Self::pass_on)?;
+            if event.data.len() >= PASS_ON {
+                return self.or_fail(|writer| writer.pass_on_at_once(&event));
             }
-        } else if memory >= self.options.memory / 2 {
-            self.or_fail(Self::spill)?;
+            self.buffer.push(&event);
+            if self.buffer.memory() >= PASS_ON {
+                return self.or_fail(Self::pass_on);
+            }
+            return Ok(());
+        }
+        self.buffer.push(&event);
+        if self.buffer.memory() >= events_memory(self.options.memory) {
+            return self.or_fail(Self::spill);
         }
         Ok(())
     }
@@ -393,13 +403,24 @@ impl Writer {
     fn pass_on(&mut self) -> Result<()> {
         let Some(assembler) = &mut self.assembler else { return Ok(()) };
         for at in 0..self.buffer.len() {
-            assembler.add(&self.buffer.event(at)?)?;
+            assembler.add(&self.buffer.event(at))?;
         }
-        let last = self.buffer.len().checked_sub(1).and_then(|last| self.buffer.key(last));
-        if let Some((space, grouping, timestamp)) = last {
+        if let Some((space, grouping, timestamp)) = self.buffer.last_key() {
             self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
         }
         self.buffer.clear();
+        Ok(())
+    }
+
+    /// Hands a giant event in file order to the file, so that no copy of it is made.
+    fn pass_on_at_once(&mut self, event: &Event<'_>) -> Result<()> {
+        self.pass_on()?;
+        let &Event { space, grouping, timestamp, ref indexes, data } = event;
+        let pairs = OrderedPairs::Given(indexes.iter());
+        if let Some(assembler) = &mut self.assembler {
+            assembler.add(&Ordered { space, grouping, timestamp, pairs, data })?;
+        }
+        self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
         Ok(())
     }
 
@@ -408,14 +429,15 @@ impl Writer {
         self.keep_what_was_passed_on()?;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.sort();
-        let mut run = self.new_run()?;
+        let mut run = RunWriter::new(&self.spill_folder)?;
         for at in 0..buffer.len() {
-            run.add(&buffer.event(at)?)?;
+            run.add(&buffer.event(at))?;
+            buffer.forget(at);
         }
         drop(buffer);
-        self.runs.push((0, run.finish()?));
+        self.runs.push((0, Run::Spilled(Box::new(run.finish()?))));
         // Neighbours of equal level are merged, so that an event is written again only a few times in all.
-        let most = (self.options.memory / 4 / RUN_MEMORY).clamp(4, MOST_RUNS);
+        let most = self.most_runs();
         while let Some(&(level, _)) = self.runs.last() {
             let equal = self.runs.iter().rev().take_while(|(other, _)| *other == level).count();
             if equal < most {
@@ -423,13 +445,9 @@ impl Writer {
             }
             let runs = self.runs.split_off(self.runs.len() - equal).into_iter().map(|(_, run)| run).collect();
             let merged = self.merge_into_one(runs)?;
-            self.runs.push((level + 1, merged));
+            self.runs.push((level + 1, Run::Spilled(Box::new(merged))));
         }
         Ok(())
-    }
-
-    fn new_run(&self) -> Result<RunWriter> {
-        RunWriter::new(self.options.unit, &self.spill_folder, self.options.threads)
     }
 
     /// After the first late event: what was written in order becomes the first run.
@@ -477,6 +495,11 @@ impl Writer {
             content_digest: footer.content_digest,
         })
     }
+}
+
+/// The part of the memory budget that events may take; the rest is for tables and posting lists.
+fn events_memory(memory: usize) -> usize {
+    memory / 8 * 5
 }
 
 fn has_failed() -> Error {

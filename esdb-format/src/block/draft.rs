@@ -59,13 +59,14 @@ impl BlockDraft {
                 || self.key_bytes + key_bytes > limits::BLOCK_KEYS)
     }
 
-    /// Appends an event. Its entries follow with [`add_entry`](Self::add_entry).
+    /// Appends an event. Its entries follow with [`add_entry`](Self::add_entry), its data with
+    /// [`add_data`](Self::add_data).
     pub(crate) fn add(
         &mut self,
         space: &[u8],
         grouping: &[u8],
         timestamp: i64,
-        data: &[u8],
+        data_len: usize,
         key_bytes: usize,
     ) {
         let last_space = self.spaces.len().checked_sub(1);
@@ -88,9 +89,12 @@ impl BlockDraft {
             *events += 1;
         }
         self.timestamps.push(timestamp);
-        self.lens.push(data.len() as u64);
-        self.payload.extend_from_slice(data);
+        self.lens.push(data_len as u64);
         self.key_bytes += key_bytes;
+    }
+
+    pub(crate) fn add_data(&mut self, data: &[u8]) {
+        self.payload.extend_from_slice(data);
     }
 
     /// Notes a pair of the block and returns its place.
@@ -134,15 +138,16 @@ impl BlockDraft {
                 .sum::<usize>()
     }
 
-    /// Compresses the block. `areas` has no dictionary, `frames` the file's.
+    /// Compresses the block, with `data` of all its events. `areas` has no dictionary, `frames` the file's.
     pub(crate) fn encode(
         &self,
+        data: &[u8],
         frame_size: u32,
         areas: &mut Compressor,
         frames: &mut Compressor,
     ) -> Result<EncodedBlock> {
-        let mut payload = Vec::with_capacity(self.payload.len() / 2);
-        let (frames_area, frame_count) = self.encode_frames(frame_size, frames, &mut payload)?;
+        let mut payload = Vec::with_capacity(data.len() / 2);
+        let (frames_area, frame_count) = self.encode_frames(data, frame_size, frames, &mut payload)?;
         let keys = self.encode_keys();
         let runs = self.encode_runs();
         let times = self.encode_times();
@@ -196,6 +201,7 @@ impl BlockDraft {
 
     fn encode_frames(
         &self,
+        data: &[u8],
         frame_size: u32,
         compressor: &mut Compressor,
         payload: &mut Vec<u8>,
@@ -205,7 +211,7 @@ impl BlockDraft {
         let mut cuts = FrameCuts::new(frame_size);
         let mut cut = |end: usize, events: usize, start: &mut usize| -> Result<()> {
             let at = payload.len();
-            let len = compressor.append(&self.payload[*start..end], payload)?;
+            let len = compressor.append(&data[*start..end], payload)?;
             rows.push(events as u64 - 1);
             lens.push(len as u64);
             sums.put_u32(checksum(&payload[at..]));

@@ -6,7 +6,6 @@ use crate::block::{Block, Head, read_block};
 use crate::checksum::check;
 use crate::codec::from_key64;
 use crate::error::{Error, Result, Section};
-use crate::event::Event;
 use crate::source::read;
 use crate::tables::BlockEntry;
 
@@ -152,11 +151,9 @@ impl Walk<'_> {
                 let pairs: Vec<_> = indexes.pairs(row).collect();
                 let data = &data[payload.range_in(number, row)];
                 into.content.add(space, grouping, times[row], pairs.len(), pairs.iter().copied(), data);
-                let event = Event { space, grouping, timestamp: times[row], indexes: pairs, data };
-                into.deriver.enter(&event)?;
+                into.deriver.enter(space, grouping, times[row])?;
                 numbers.clear();
-                numbers
-                    .extend(event.indexes.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
+                numbers.extend(pairs.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
                 into.deriver.add(times[row], &numbers)?;
             }
         }

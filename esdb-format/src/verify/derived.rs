@@ -9,6 +9,7 @@ use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::handle::Root;
 use crate::index_lists::{IndexLists, ListPart};
+use crate::postings::ListCursor;
 use crate::spool::Spool;
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::time_order::TimeFrame;
@@ -111,17 +112,17 @@ impl Walk<'_> {
         let file = self.file;
         let mut names = file.names().cursor();
         let mut name: Option<OpenName> = None;
-        lists.for_each(|wanted_name, wanted_value, parts| {
-            if name.as_ref().is_none_or(|name| name.key != wanted_name) {
-                if let Some(finished) = name.take() {
-                    finished.finish()?;
+        lists.for_each(|wanted_name, wanted_value, part| {
+            let open = match &mut name {
+                Some(open) if open.key == wanted_name => open,
+                _ => {
+                    if let Some(finished) = name.take() {
+                        finished.finish()?;
+                    }
+                    name.insert(OpenName::next(file, &mut names, wanted_name)?)
                 }
-                name = Some(OpenName::next(file, &mut names, wanted_name)?);
-            }
-            match &mut name {
-                Some(name) => name.compare(file, wanted_value, parts),
-                None => Ok(()),
-            }
+            };
+            open.compare(file, wanted_value, part)
         })?;
         if let Some(finished) = name {
             finished.finish()?;
@@ -138,7 +139,17 @@ struct OpenName {
     key: Vec<u8>,
     entry: NameEntry,
     values: TreeCursor<Arc<OpenFile>>,
+    value: Option<OpenValue>,
     /// Of the values compared so far.
+    extent: Option<Extent>,
+}
+
+/// A value whose list is being compared.
+struct OpenValue {
+    list: ListCursor<Arc<OpenFile>>,
+    stated: Extent,
+    /// How much of the list was compared.
+    position: u64,
     extent: Option<Extent>,
 }
 
@@ -155,43 +166,45 @@ impl OpenName {
         }
         let entry = NameEntry::decode(names.value())?;
         let values = Tree::of(Arc::clone(file), entry.tree, entry.values, Section::Values).cursor();
-        Ok(Self { key: wanted.to_vec(), entry, values, extent: None })
+        Ok(Self { key: wanted.to_vec(), entry, values, value: None, extent: None })
     }
 
-    pub(super) fn compare(
-        &mut self,
-        file: &Arc<OpenFile>,
-        wanted: &[u8],
-        parts: &[ListPart<'_>],
-    ) -> Result<()> {
-        if !self.values.next()? || self.values.key() != wanted {
-            let reason = "a value is missing, or not that of any event";
-            return Err(Error::corrupt(Section::Values, self.entry.tree.offset, "T4", reason));
+    /// Compares a part of a value's list.
+    fn compare(&mut self, file: &Arc<OpenFile>, wanted: &[u8], part: &ListPart<'_>) -> Result<()> {
+        if self.value.is_none() || self.values.key() != wanted {
+            self.finish_value()?;
+            if !self.values.next()? || self.values.key() != wanted {
+                let reason = "a value is missing, or not that of any event";
+                return Err(Error::corrupt(Section::Values, self.entry.tree.offset, "T4", reason));
+            }
+            let entry = ValueEntry::decode(self.values.value())?;
+            let list = entry.list.cursor(Arc::clone(file));
+            self.value = Some(OpenValue { list, stated: entry.extent, position: 0, extent: None });
         }
-        let entry = ValueEntry::decode(self.values.value())?;
-        let mut extent = None;
-        parts.iter().for_each(|part| part.extent.join_into(&mut extent));
-        if extent != Some(entry.extent) {
+        let Some(value) = &mut self.value else { return Ok(()) };
+        part.extent.join_into(&mut value.extent);
+        part.for_each(|time_number| {
+            let position = value.position;
+            if position >= value.stated.count || value.list.get(position)? != time_number {
+                let reason = format!("entry {position} of the posting list is wrong");
+                return Err(self.values.value().corrupt("T5", reason));
+            }
+            value.position += 1;
+            Ok(())
+        })
+    }
+
+    fn finish_value(&mut self) -> Result<()> {
+        let Some(OpenValue { stated, extent, .. }) = self.value.take() else { return Ok(()) };
+        if extent != Some(stated) {
             return Err(self.values.value().corrupt("T4", "count or times are not those of the events"));
         }
-        let (mut list, mut position) = (entry.list.cursor(file), 0);
-        for part in parts {
-            part.for_each(|time_number| {
-                if list.get(position)? != time_number {
-                    return Err(self
-                        .values
-                        .value()
-                        .corrupt("T5", format!("entry {position} of the posting list is wrong")));
-                }
-                position += 1;
-                Ok(())
-            })?;
-        }
-        entry.extent.join_into(&mut self.extent);
+        stated.join_into(&mut self.extent);
         Ok(())
     }
 
     fn finish(mut self) -> Result<()> {
+        self.finish_value()?;
         if self.values.next()? {
             return Err(self.values.value().corrupt("T4", "a value that no event has"));
         }
