@@ -138,8 +138,7 @@ def flags(selection):
 
 def check_scans(command, name, path):
     file = reader.File(path)
-    events = [event for block in file.blocks() for event in block.events]
-    for selection in selections(events):
+    for selection in selections(reader.read_events(file)):
         for reverse in False, True:
             expected = b"".join(map(lines.native_line, reader.scan(file, **selection, reverse=reverse)))
             arguments = [*flags(selection), *(["-r"] if reverse else [])]
