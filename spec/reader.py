@@ -25,27 +25,15 @@ FOOTER, ROOT = struct.Struct("<QHBBIIIIIIIQqq120sQII32s32sIIH6s8s"), struct.Stru
 DICTIONARY_HEAD, BLOCK_HEAD = struct.Struct("<8sQIIII"), struct.Struct("<8sQQIIQIIBBBBI")
 CODECS, SHRINK = ("none", "snappy", "lz4", "zstd"), (1, 32, 256, 65536)  # Z2: no piece shrinks further
 TREES = ("time order", "index names", "spaces", "groupings", "blocks")
-TABLES = {  # §6, of each kind of tree: what its keys and its values consist of, by methods of Cursor
-    "time order": ("key64", "time_frame"),
-    "index names": ("rest", "varint varint svarint varint handle"),
-    "values": ("rest", "about_value"),
-    "lists": ("key64", "list_frame"),
-    "spaces": ("rest", "varint varint svarint varint varint rest"),
-    "groupings": ("key64 rest", "varint varint svarint varint"),
-    "blocks": ("key64", "handle svarint varint"),
-}
 KIB, MIB = 1 << 10, 1 << 20
 
 Handle = namedtuple("Handle", "offset length checksum")
-Page = namedtuple("Page", "level keys values")
 Event = namedtuple("Event", "space grouping timestamp pairs data")
 Tables = namedtuple("Tables", "spaces groupings names values lists time_order")
 
 
 class Reject(Exception):
-    def __init__(self, rule, message):
-        super().__init__(f"{message} [{rule}]")
-        self.rule = rule
+    """Its arguments: the rule that is broken, and where"""
 
 
 def need(holds, rule, place):
@@ -55,11 +43,6 @@ def need(holds, rule, place):
 
 def ascending(items):
     return all(a < b for a, b in pairwise(items))
-
-
-def sums(items):
-    """0, the first, the first two, … all together"""
-    return list(accumulate(items, initial=0))
 
 
 def repeated(items, counts):
@@ -87,23 +70,18 @@ class File:
         need(header_version == 1, "H1", "header")
         need(required == 0, "V2", "the file needs features that this program does not know")
         need(self.unit < 4 and self.codec < 4 and 256 <= frame_size <= MIB, "H2", "header")
-        need(self.dictionary_length <= 128 * KIB, "L1", "header: dictionary")
+        need(self.dictionary_length <= 128 * KIB and self.count < 1 << 63, "L1", "footer: dictionary, number of events")
         need(self.codec == 3 if self.dictionary_length else self.dictionary_checksum == 0, "D1", "header: dictionary")
-        need(self.count < 1 << 63, "L1", "footer: number of events")
+        header = HEADER_MAGIC + self.data[8:32] + bytes(28)
+        need(self.data[:64] == header + crc32(header).to_bytes(4, "little"), "H1", "header")
+        need(self.data[8:32] + self.data[60:64] == tail[8:36], "F4", "footer")
         self.roots = {tree: (Handle(*root[:3]), root[3]) for tree, root in zip(TREES, ROOT.iter_unpack(roots))}
-        self.facts = Handle(*facts)
+        self.facts, (self.dictionary, self.dictionary_end) = Handle(*facts), self.read_dictionary(64)
 
     def read(self, rule, place, offset, length, checksum=None):
         data = self.data[offset:offset + length]
         need(len(data) == length and checksum in (None, crc32(data)), rule, f"{place} at {offset}")
         return data
-
-    def read_header(self):
-        """§3.2: that it is as the footer says"""
-        header = self.read("H1", "header", 0, 64)
-        good = header.startswith(HEADER_MAGIC) and not any(header[32:60])
-        need(good and header[60:] == crc32(header[:60]).to_bytes(4, "little"), "H1", "header")
-        need(header[8:32] + header[60:] == self.data[-280:-252], "F4", "footer")
 
     def read_dictionary(self, at):
         """§3.3: the dictionary, and where its section ends"""
@@ -147,12 +125,11 @@ class Cursor:
         return int.from_bytes(self.take(8), "big")
 
     def varint(self):
-        value, shift, byte = 0, 0, 128
-        while byte & 128 and shift < 70:
-            byte = self.uint(1)
-            value |= (byte & 127) << shift
-            shift += 7
-        need(byte < 128 and value < 1 << 64 and (byte > 0 or shift == 7), "C1", self.place)
+        groups = [self.uint(1)]
+        while groups[-1] > 127 and len(groups) < 10:
+            groups.append(self.uint(1))
+        value = sum((group & 127) << 7 * i for i, group in enumerate(groups))
+        need(groups[-1] < 128 and value < 1 << 64 and (groups[-1] or len(groups) == 1), "C1", self.place)
         return value
 
     def svarint(self):
@@ -262,31 +239,30 @@ def read_page(file, handle, value="rest"):
         values.append(fields(cursor.take(length), "handle varint" if level else value, cursor.place))
     cursor.end()
     need(ascending(keys), "P2", cursor.place)
-    return Page(level, keys, values)
+    return level, keys, values
 
 
-def tree(file, table, root, count):
-    """Key and value of the `count` leaf entries of a tree; its pages are added to the file's, in post-order"""
-    last, before = None, 0
+def tree(file, name, key_fields, value_fields, root=None, count=0):
+    """Key and value of the leaf entries of one of the five trees, or of one below it; its pages are noted in post-order"""
+    keys, (root, count) = [], (root, count) if root else file.roots[name]
 
-    def below(handle, level=None, first=None):
-        nonlocal last, before
-        page, place = read_page(file, handle, TABLES[table][1]), f"page at {handle.offset}"
-        need(page.keys or level is None and page.level == 0, "P4", place)
-        need(level in (None, page.level), "P3", place)
-        need(first in (None, *page.keys[:1]), "P2", place)
-        for key, value in zip(page.keys, page.values):
-            if page.level:
-                need(value[1] == before, "P3", place)
-                yield from below(value[0], page.level - 1, key)
+    def below(handle, parent=None, first=None):
+        place, (level, *entries) = f"page at {handle.offset}", read_page(file, handle, value_fields)
+        need(entries[0] or parent is None and level == 0, "P4", place)
+        need(parent in (None, level + 1), "P3", place)
+        need(first in (None, *entries[0][:1]), "P2", place)
+        for key, value in zip(*entries):
+            if level:
+                need(value[1] == len(keys), "P3", place)
+                yield from below(value[0], level, key)
             else:
-                need(last is None or last < key, "P2", place)
-                last, before = key, before + 1
-                yield fields(key, TABLES[table][0], place), value
-        file.pages[table if table in TREES else "index names"].append(handle[:2])
+                need(not keys or keys[-1] < key, "P2", place)
+                keys.append(key)
+                yield fields(key, key_fields, place), value
+        file.pages[name].append(handle[:2])
 
     yield from below(root)
-    need(before == count, "P3", f"tree at {root.offset}")
+    need(len(keys) == count, "P3", f"tree at {root.offset}")
 
 
 # §5: event blocks
@@ -298,14 +274,14 @@ class Block:
     def __init__(self, file, ordinal, handle, earliest, span):
         """§5.1"""
         self.handle, self.codec, self.place = handle, file.codec, f"block at {handle.offset}"
-        data = file.read("B1", "block", *handle[:2])
-        need(len(data) >= 56, "T1", self.place)
+        whole = Cursor(file.read("B1", "block", *handle[:2]), "T1", self.place)
+        head = whole.take(56)
         (marker, offset, first, self.count, self.columns_length, payload_length, columns_checksum, dictionary_checksum,
-         unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(data[:56])
-        columns, self.payload = data[56:56 + self.columns_length], data[56 + self.columns_length:]
+         unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(head)
+        columns, self.payload = whole.take(self.columns_length), whole.rest()
         good = (marker, offset, unit, codec, has_dictionary, dictionary_checksum, zero) == (
             BLOCK_MARKER, handle.offset, file.unit, file.codec, file.dictionary_length > 0, file.dictionary_checksum, 0)
-        need(good and crc32(data[:52]) == checksum, "B1", self.place)
+        need(good and crc32(head[:52]) == checksum, "B1", self.place)
         need(1 <= self.count <= 4096 and payload_length < (1 << 30) + MIB, "L1", self.place)
         need((first, 56 + self.columns_length + payload_length, checksum) == (ordinal, *handle[1:]), "T1", self.place)
         need(crc32(columns) == columns_checksum, "B1", f"{self.place}, columns")
@@ -332,9 +308,9 @@ class Block:
         keys = list(zip(repeated(spaces, of_space), groupings))
         need(ascending(spaces) and ascending(keys), "B5", place)
 
-        smallest, step, firsts, others = times.svarint(), times.varint(), times.column(len(keys)), times.column(count - len(keys))
+        smallest, step, firsts = times.svarint(), times.varint(), times.column(len(keys))
         need(step > 0 and min(firsts) == 0, "B5", place)
-        others = iter(others)
+        others = iter(times.column(count - len(keys)))
         runs = [accumulate(islice(others, events - 1), initial=first) for first, events in zip(firsts, of_grouping)]
         timestamps = [smallest + step * time for run in runs for time in run]
         need(max(timestamps) < 1 << 63, "B5", place)
@@ -347,7 +323,7 @@ class Block:
         need(sum(stored) == len(self.payload), "B7", place)
         payload, data = Cursor(self.payload, "B7", place), []
         for events, size, checksum in zip(in_frame, stored, checksums):
-            piece, ends = payload.take(size), sums(lengths[len(data):len(data) + events])
+            piece, ends = payload.take(size), [0, *accumulate(lengths[len(data):len(data) + events])]
             need(crc32(piece) == checksum, "B11", f"{place}, payload")
             plain = undo_piece(self.codec, piece, ends[-1], f"{place}, payload", dictionary)
             data += [plain[start:end] for start, end in pairwise(ends)]
@@ -371,30 +347,21 @@ class Block:
             need({place for _, place in entries} == set(range(len(texts))), "B8", self.place)
             for row, place in entries:
                 pairs[row].append((names[-1], texts[place]))
-        good = all(len(some) <= 131072 and sum(map(len, chain(*some))) <= 16 * MIB for some in pairs)
-        need(good, "L1", f"{self.place}: index pairs")
+        need(all(len(some) <= 131072 and sum(map(len, chain(*some))) <= 16 * MIB for some in pairs), "L1", self.place)
         return pairs
 
 
 @functools.cache
 def read_blocks(file):
-    """The blocks, and the sections before and after them: header, dictionaries"""
-    file.read_header()
-    file.dictionary, end = file.read_dictionary(64)
-    blocks, count, last, file.sections = [], 0, (), [(0, 64), (64, end - 64)]
-    for ordinal, value in tree(file, "blocks", *file.roots["blocks"]):
-        block = Block(file, ordinal, *value)
-        need(ordinal == count, "B2", block.place)
-        need(last <= block.events[0][:3], "B5", block.place)
-        count, last, end = count + block.count, block.events[-1][:3], sum(block.handle[:2])
-        blocks.append(block)
-    need(count == file.count, "F5", "footer: number of events")
-    file.sections += [*(block.handle[:2] for block in blocks), (end, file.read_dictionary(end)[1] - end)]
-    return blocks
-
-
-def read_events(file):
-    return [event for block in read_blocks(file) for event in block.events]
+    """All blocks, and all events in file order"""
+    blocks, events = [], []
+    for ordinal, value in tree(file, "blocks", "key64", "handle svarint varint"):
+        blocks.append(block := Block(file, ordinal, *value))
+        need(ordinal == len(events), "B2", block.place)
+        need(not events or events[-1][:3] <= block.events[0][:3], "B5", block.place)
+        events += block.events
+    need(len(events) == file.count, "F5", "footer: number of events")
+    return blocks, events
 
 
 # §6: trees
@@ -403,17 +370,17 @@ def read_events(file):
 @functools.cache
 def read_tables(file):
     """All but the blocks. What is said of a space, grouping, name or pair, its time numbers, the frames of the time order"""
-    spaces, groupings, time_order = (dict(tree(file, name, *file.roots[name])) for name in ("spaces", "groupings", "time order"))
+    spaces = dict(tree(file, "spaces", "rest", "varint varint svarint varint varint rest"))
+    groupings = dict(tree(file, "groupings", "key64 rest", "varint varint svarint varint"))
+    time_order = dict(tree(file, "time order", "key64", "time_frame"))
     names, values, lists = {}, {}, {}
-    for name, (*names[name], root) in tree(file, "index names", *file.roots["index names"]):
-        for value, (*about, numbers) in tree(file, "values", root, names[name][0]):
-            count = about[0]
-            if count > 128:
-                frames = list(tree(file, "lists", numbers, (count + 127) // 128))
-                sizes = [min(128, count - i) for i in range(0, count, 128)]
-                need([len(frame) for _, frame in frames] == sizes, "T5", "posting list")
+    for name, (*names[name], root) in tree(file, "index names", "rest", "varint varint svarint varint handle"):
+        for value, (*about, numbers) in tree(file, "index names", "rest", "about_value", root, names[name][0]):
+            if about[0] > 128:
+                frames = list(tree(file, "index names", "key64", "list_frame", numbers, (about[0] + 127) // 128))
+                need(all(len(frame) == 128 for _, frame in frames[:-1]), "T5", "posting list")
                 numbers = [first + number for first, frame in frames for number in frame]
-            need(max(numbers) < file.count, "T5", "posting list")
+            need(len(numbers) == about[0] and max(numbers) < file.count, "T5", "posting list")
             values[name, value], lists[name, value] = about, numbers
     return Tables(spaces, groupings, names, values, lists, time_order)
 
@@ -426,8 +393,7 @@ def in_time_order(file):
         for i in range(first, first + count, 128):
             size = min(128, first + count - i)
             _, frame = tables.time_order.get(i, (0, ())) if groupings > 1 else (0, range(i, i + size))
-            need(frame, "T6", f"time order: no frame for {i}")
-            need(len(frame) == size, "T7", f"time order: frame of {i}")
+            need(len(frame) == size, "T7" if frame else "T6", f"time order: {i}")
             ordinals += frame
     need(len(ordinals) == file.count, "T2", "spaces")
     need(sorted(ordinals) == list(range(file.count)), "T6", "time order")
@@ -459,7 +425,7 @@ def derive(events):
          for (space, grouping), some in of_grouping.items() if parts[space] > 1},
         {name: [values[name], *about(some)] for name, some in of_name.items()},
         {pair: [*about(some)] for pair, some in of_pair.items()},
-        dict(of_pair),
+        of_pair,
         {some[0]: (events[order[some[0]]].timestamp, [order[number] for number in some]) for some in frames})
 
 
@@ -493,14 +459,15 @@ def content_digest(unit, events):
 
 def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.inf, reverse=False):
     """A grouping is one of a space; any value of a name, every name; `until` is the first time not wanted"""
-    events, tables, order = read_events(file), read_tables(file), in_time_order(file)
+    (_, events), tables, order = read_blocks(file), read_tables(file), in_time_order(file)
     wanted = set(order)
     if space is not None:
         first, count, *_, groupings, only = tables.spaces.get(space, (0, 0, 0, b""))
-        if groupings > 1 and grouping is not None:
-            before, count, *_ = tables.groupings.get((first, grouping), (0, 0))
+        if grouping is not None:
+            alone = count if (groupings, only) == (1, grouping) else 0
+            before, count, *_ = tables.groupings.get((first, grouping), (0, alone))
             first += before
-        wanted &= set(range(first, first + count)) if groupings > 1 or grouping in (None, only) else set()
+        wanted = set(range(first, first + count))
     for name in {name for name, _ in pairs}:
         wanted &= {order[number] for pair in pairs if pair[0] == name for number in tables.lists.get(pair, ())}
     if space is None and not pairs:
@@ -513,21 +480,23 @@ def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.
 
 
 def verify(file):
-    statistics, extra_sections = read_facts(file)
-    blocks, events, tables = read_blocks(file), read_events(file), read_tables(file)
+    (statistics, extra_sections), (blocks, events), tables = read_facts(file), read_blocks(file), read_tables(file)
     times = [event.timestamp for event in events] or [0]
     need((min(times), max(times)) == (file.earliest, file.latest), "F5", "footer: time range")
     derived = derive(events)
     in_time_order(file)
     for rule, what, found, expected in zip(("T2", "T3", "T4", "T4", "T5", "T6"), Tables._fields, tables, derived):
         need(found == expected, rule, what)
-    expected = [len(derived.spaces), sum(about[4] for about in derived.spaces.values()), len(derived.names), len(derived.lists),
-                sum(map(len, derived.lists.values())), len(blocks), sum(block.frames for block in blocks),
-                sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
-                sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
+    expected = [
+        len(derived.spaces), sum(about[4] for about in derived.spaces.values()), len(derived.names), len(derived.lists),
+        sum(map(len, derived.lists.values())), len(blocks), sum(block.frames for block in blocks),
+        sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
+        sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
     need(statistics == expected, "X1", "facts: statistics")
-    pages = [page for tree in TREES for page in file.pages[tree][:-1]] + [file.pages[tree][-1] for tree in TREES]
-    parts = [*file.sections, *pages, *extra_sections, file.facts[:2], (len(file.data) - 288, 288)]
+    end = sum(blocks[-1].handle[:2]) if blocks else file.dictionary_end
+    parts = [(0, 64), (64, file.dictionary_end - 64), *(block.handle[:2] for block in blocks),
+             (end, file.read_dictionary(end)[1] - end), *(page for tree in TREES for page in file.pages[tree][:-1]),
+             *(file.pages[tree][-1] for tree in TREES), *extra_sections, file.facts[:2], (len(file.data) - 288, 288)]
     for (offset, length), (after, _) in pairwise(parts):
         need(offset + length == after, "F1", f"what begins at {after}")
     need(blake3.blake3(file.data[:-56]).digest() == file.file_digest, "G1", "file digest")
@@ -544,8 +513,7 @@ def main():
     option("file", type=File)
     option("-s", "--space", type=os.fsencode)
     option("-g", "--grouping", type=os.fsencode)
-    option("-i", "--index", dest="pairs", metavar="NAME=VALUE", action="append", default=[],
-           type=lambda text: os.fsencode(text).partition(b"=")[::2])
+    option("-i", "--index", dest="pairs", action="append", default=[], type=lambda text: os.fsencode(text).partition(b"=")[::2])
     option("-S", "--since", type=int, default=-math.inf, help="in the file's unit")
     option("-U", "--until", type=int, default=math.inf, help="in the file's unit; the first timestamp not wanted")
     option("-r", "--reverse", action="store_true")
@@ -555,7 +523,7 @@ def main():
             return verify(options["file"])
         sys.stdout.buffer.writelines(map(native_line, scan(**options)))
     except Reject as error:
-        return str(error)
+        return "{1} [{0}]".format(*error.args)
 
 
 if __name__ == "__main__":

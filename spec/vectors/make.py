@@ -11,7 +11,7 @@ checksum or an offset itself it is left false. The output depends on nothing but
 a page; a value is a list of bytes and of what it points to), facts, footer.
 """
 
-import json, pathlib, struct, sys, tempfile, zlib  # noqa: E401
+import itertools, json, pathlib, struct, sys, tempfile, zlib  # noqa: E401
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -78,6 +78,11 @@ def u32(value):
 
 def key64(value):
     return value.to_bytes(8, "big")
+
+
+def sums(items):
+    """0, the first, the first two, … all together"""
+    return [0, *itertools.accumulate(items)]
 
 
 HEADER_FIELDS = struct.Struct("<HBBIIIII")  # §3.2: bytes 8 to 31
@@ -198,7 +203,7 @@ class Block:
     def set_payload(self, payload):
         """Another payload in the same frames"""
         counts, stored, _ = self.frame_columns()
-        starts = reader.sums(stored)
+        starts = sums(stored)
         self.payload = payload
         self.set_frames(counts, stored, [zlib.crc32(payload[a:b]) for a, b in zip(starts, starts[1:])])
 
@@ -220,7 +225,7 @@ class Block:
         """Rows and places of the i-th index column"""
         cursor = self.cursor(6 + i)
         count = cursor.varint() if cursor.uint(1) else self.count
-        rows = reader.sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
+        rows = sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
         return [*zip(rows, cursor.column(count))]
 
     def set_index(self, i, entries):
@@ -255,10 +260,10 @@ class Archive:
 
     def node(self, handle, kind):
         """The page at a handle with all below it"""
-        page = reader.read_page(self.file, handle)
-        node = Node(page.level, [])
-        for key, value in zip(page.keys, page.values):
-            value = [self.node(value[0], kind), varint(value[1])] if page.level else self.split(kind, value)
+        level, *entries = reader.read_page(self.file, handle)
+        node = Node(level, [])
+        for key, value in zip(*entries):
+            value = [self.node(value[0], kind), varint(value[1])] if level else self.split(kind, value)
             node.entries.append([key, value])
         return node
 
@@ -381,7 +386,7 @@ def content_digest(data, otherwise):
             temporary.write(data)
             temporary.flush()
             file = reader.File(temporary.name)
-            return reader.content_digest(file.unit, reader.read_events(file))
+            return reader.content_digest(file.unit, reader.read_blocks(file)[1])
     except Exception:  # whatever nonsense leads to
         return otherwise
     finally:
