@@ -55,7 +55,7 @@ def judged(path):
         reader.verify(file)
         return "ok", ""
     except reader.Reject as error:
-        return error.rule, str(error)
+        return error.args
 
 
 def check_second_reader():
@@ -138,8 +138,7 @@ def flags(selection):
 
 def check_scans(command, name, path):
     file = reader.File(path)
-    events = [event for block in file.blocks() for event in block.events]
-    for selection in selections(events):
+    for selection in selections(reader.read_blocks(file)[1]):
         for reverse in False, True:
             expected = b"".join(map(lines.native_line, reader.scan(file, **selection, reverse=reverse)))
             arguments = [*flags(selection), *(["-r"] if reverse else [])]

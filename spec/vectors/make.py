@@ -11,14 +11,14 @@ checksum or an offset itself it is left false. The output depends on nothing but
 a page; a value is a list of bytes and of what it points to), facts, footer.
 """
 
-import json, pathlib, struct, sys, tempfile, zlib  # noqa: E401
+import itertools, json, pathlib, struct, sys, tempfile, zlib  # noqa: E401
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 import blake3  # noqa: E402
 
 import reader  # noqa: E402
-from reader import Cursor, Handle, key64  # noqa: E402
+from reader import Cursor, Handle  # noqa: E402
 
 # Primitives, written
 
@@ -76,6 +76,18 @@ def u32(value):
     return value.to_bytes(4, "little")
 
 
+def key64(value):
+    return value.to_bytes(8, "big")
+
+
+def sums(items):
+    """0, the first, the first two, … all together"""
+    return [0, *itertools.accumulate(items)]
+
+
+HEADER_FIELDS = struct.Struct("<HBBIIIII")  # §3.2: bytes 8 to 31
+
+
 # The file in pieces
 
 
@@ -123,7 +135,7 @@ class Block:
     """§5. `areas` as in §5.2, uncompressed; `sizes` says other uncompressed lengths of areas than the true ones."""
 
     def __init__(self, file, handle):
-        data = file.read(*handle[:2], "", "")
+        data = file.read("", "", *handle[:2])
         fields = reader.BLOCK_HEAD.unpack(data[:56])
         (self.marker, _, self.ordinal, self.count, length, _, _,
          self.dictionary_checksum, self.unit, self.codec, self.has_dictionary, self.zero, _) = fields
@@ -191,7 +203,7 @@ class Block:
     def set_payload(self, payload):
         """Another payload in the same frames"""
         counts, stored, _ = self.frame_columns()
-        starts = reader.sums(stored)
+        starts = sums(stored)
         self.payload = payload
         self.set_frames(counts, stored, [zlib.crc32(payload[a:b]) for a, b in zip(starts, starts[1:])])
 
@@ -213,7 +225,7 @@ class Block:
         """Rows and places of the i-th index column"""
         cursor = self.cursor(6 + i)
         count = cursor.varint() if cursor.uint(1) else self.count
-        rows = reader.sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
+        rows = sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
         return [*zip(rows, cursor.column(count))]
 
     def set_index(self, i, entries):
@@ -229,15 +241,15 @@ class Archive:
         self.path = path
         file = reader.File(path)
         self.file = file
-        header = file.read(0, 64, "", "")
+        header = file.read("", "", 0, 64)
         (self.version, self.unit, self.codec, self.required, self.optional, self.frame_size, self.dictionary_length,
-         self.dictionary_checksum) = reader.HEADER_FIELDS.unpack(header[8:32])
+         self.dictionary_checksum) = HEADER_FIELDS.unpack(header[8:32])
         self.blocks, self.order = [], list(reader.TREES)
         self.roots = {tree: self.node(file.roots[tree][0], tree) for tree in reader.TREES}
         self.counts = {tree: file.roots[tree][1] for tree in reader.TREES}
         at = sum(self.blocks[-1].handle[:2]) if self.blocks else 64
         self.dictionaries = [self.dictionary_at(at) for at in (64, at)] if self.dictionary_length else []
-        cursor = Cursor(file.read(*file.facts[:2], "", ""), "", "")
+        cursor = Cursor(file.read("", "", *file.facts[:2]), "", "")
         self.statistics, self.level = [cursor.varint() for _ in range(15)], cursor.svarint()
         self.metadata = [[cursor.take(cursor.varint()), cursor.take(cursor.varint())] for _ in range(cursor.varint())]
         self.extra, self.extra_said = [], []  # sections: kind and bytes; functions that make more entries of their list
@@ -248,10 +260,10 @@ class Archive:
 
     def node(self, handle, kind):
         """The page at a handle with all below it"""
-        page = self.file.read_page(handle)
-        node = Node(page.level, [])
-        for key, value in zip(page.keys, page.values):
-            value = [self.node(value[0], kind), varint(value[1])] if page.level else self.split(kind, value[0])
+        level, *entries = reader.read_page(self.file, handle)
+        node = Node(level, [])
+        for key, value in zip(*entries):
+            value = [self.node(value[0], kind), varint(value[1])] if level else self.split(kind, value)
             node.entries.append([key, value])
         return node
 
@@ -267,13 +279,13 @@ class Archive:
         return [value[:start], self.node(cursor.handle(), {"index names": "values", "values": "list"}[kind])]
 
     def dictionary_at(self, at):
-        stored, = struct.unpack("<I", self.file.read(at + 20, 4, "", ""))
-        return self.file.read(at + 32, stored, "", "")
+        stored, = struct.unpack("<I", self.file.read("", "", at + 20, 4))
+        return self.file.read("", "", at + 32, stored)
 
     # Putting it together
 
     def header(self):
-        data = bytearray(reader.HEADER_MAGIC + reader.HEADER_FIELDS.pack(
+        data = bytearray(reader.HEADER_MAGIC + HEADER_FIELDS.pack(
             self.version, self.unit, self.codec, self.required, self.optional, self.frame_size, self.dictionary_length,
             self.dictionary_checksum) + bytes(28))
         self.change(self.edit, "header", data)
@@ -374,8 +386,7 @@ def content_digest(data, otherwise):
             temporary.write(data)
             temporary.flush()
             file = reader.File(temporary.name)
-            events = [event for block in file.blocks() for event in block.events]
-            return reader.content_digest(file.unit, events)
+            return reader.content_digest(file.unit, reader.read_blocks(file)[1])
     except Exception:  # whatever nonsense leads to
         return otherwise
     finally:
