@@ -95,7 +95,7 @@ impl Assembler {
             content: ContentDigest::new(plan.unit),
             statistics: Statistics::default(),
             derived: Deriver::new(plan.memory, folder),
-            blocks: Spool::new(folder, plan.memory / 32),
+            blocks: Spool::new(folder, plan.memory / 16),
             plan,
             output,
         }
@@ -234,26 +234,27 @@ impl Assembler {
 
     /// The dictionary of the first events, if it wins (spec §10).
     fn train(&self) -> Result<Option<Dictionary>> {
-        let (mut sample, mut lens, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sample, mut frames) = (Vec::new(), Vec::new());
         'drafts: for draft in &self.waiting {
             let mut cuts = FrameCuts::new(self.plan.frame_size);
-            let (mut start, mut frame_start) = (0, 0);
+            let mut data = draft.payload();
+            let mut frame = 0;
             for &len in draft.lens() {
-                if sample.len() + len as usize > SAMPLE {
-                    frames.push(start - frame_start);
+                let len = len as usize;
+                if sample.len() + len > SAMPLE {
+                    frames.push(frame);
                     break 'drafts;
                 }
-                if cuts.add(len as usize).is_some() {
-                    frames.push(start - frame_start);
-                    frame_start = start;
+                if cuts.add(len).is_some() {
+                    frames.push(std::mem::take(&mut frame));
                 }
-                sample.extend_from_slice(&draft.payload()[start..start + len as usize]);
-                lens.push(len as usize);
-                start += len as usize;
+                let (event, rest) = data.split_at(len);
+                sample.extend_from_slice(event);
+                (data, frame) = (rest, frame + len);
             }
-            frames.push(start - frame_start);
+            frames.push(frame);
         }
-        Dictionary::train(self.plan.codec, &sample, &lens, &frames)
+        Dictionary::train(self.plan.codec, &sample, &frames)
     }
 
     /// Ends the blocks where they are, to be read again and merged with others.

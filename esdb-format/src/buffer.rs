@@ -1,5 +1,7 @@
 //! Events in memory, in the order of arrival until they are sorted: keys and pairs once each, data in pieces.
 
+use std::ops::Range;
+
 use crate::codec::{Decoder, Encode, key_prefix};
 use crate::error::Section;
 use crate::event::Event;
@@ -9,6 +11,9 @@ use crate::strings::shared_prefix;
 
 /// Records are kept in pieces of this size, so that growing copies nothing, in bytes.
 const PIECE: usize = 1 << 20;
+
+/// How many events are fetched side by side.
+const AHEAD: usize = 32;
 
 /// Events, and the order they are in.
 #[derive(Default)]
@@ -146,8 +151,20 @@ impl EventBuffer {
         self.key(self.len().checked_sub(1)?)
     }
 
+    /// Reads a byte of each of the next events: they lie anywhere, and the processor fetches them side by side.
+    fn touch(&self, events: Range<usize>) {
+        let byte = |at: usize| {
+            let &Entry { piece, start, .. } = self.entry(at)?;
+            self.pieces[piece as usize].get(start as usize)
+        };
+        std::hint::black_box(events.filter_map(byte).fold(0, |all, byte| all ^ byte));
+    }
+
     /// An event, which must be there.
     pub(crate) fn event(&self, at: usize) -> Ordered<'_> {
+        if at.is_multiple_of(AHEAD) && !self.order.is_empty() {
+            self.touch(at..at + AHEAD);
+        }
         let Entry { timestamp, key, piece, start, data_len } = *self.entry(at).unwrap_or(&self.entries[at]);
         let mut record = Decoder::new(&self.pieces[piece as usize][start as usize..], 0, Section::File);
         // The buffer wrote the record itself.

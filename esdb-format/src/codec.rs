@@ -139,6 +139,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The next `len` bytes. Fewer left: `rule` is broken.
+    #[inline]
     pub(crate) fn take(&mut self, len: usize, rule: &'static str) -> Result<&'a [u8]> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.corrupt(rule, format!("{len} bytes needed, {} left", self.rest.len())));
@@ -184,7 +185,15 @@ impl<'a> Decoder<'a> {
     }
 
     /// A varint; the end of the bytes breaks `rule`, a longer form than needed C1.
+    #[inline]
     pub(crate) fn varint(&mut self, rule: &'static str) -> Result<u64> {
+        match self.rest.first() {
+            Some(&byte) if byte < 0x80 => self.take(1, rule).map(|_| u64::from(byte)),
+            _ => self.long_varint(rule),
+        }
+    }
+
+    fn long_varint(&mut self, rule: &'static str) -> Result<u64> {
         let mut value = 0_u64;
         for (at, &byte) in self.rest.iter().take(VARINT_MAX).enumerate() {
             let bits = u64::from(byte & 0x7F);

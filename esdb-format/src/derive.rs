@@ -49,15 +49,15 @@ struct OpenGrouping {
 impl Deriver {
     /// Takes at most about `memory` bytes; spills to `folder`.
     pub(crate) fn new(memory: usize, folder: &Path) -> Self {
-        let spool = || Spool::new(folder, memory / 32);
+        let spool = || Spool::new(folder, memory / 16);
         Self {
             events: 0,
             extent: None,
             space_count: 0,
             grouping_count: 0,
-            lists: IndexLists::new(folder, memory / 2),
+            lists: IndexLists::new(folder, memory / 8 * 3),
             space: None,
-            time_sort: TimeSort::new(folder, memory / 4),
+            time_sort: TimeSort::new(folder, memory / 8 * 3),
             tables: Tables { time_order: spool(), spaces: spool(), groupings: spool() },
         }
     }

@@ -57,18 +57,13 @@ impl Dictionary {
         Self::HEAD + self.stored.len()
     }
 
-    /// Trains a dictionary on `sample`, events of `lens` bytes, and keeps it if it wins on the `frames` of the sample.
-    pub(crate) fn train(
-        codec: Codec,
-        sample: &[u8],
-        lens: &[usize],
-        frames: &[usize],
-    ) -> Result<Option<Self>> {
+    /// Trains a dictionary on `sample`, frames of these lengths, and keeps it if it wins on them.
+    pub(crate) fn train(codec: Codec, sample: &[u8], frames: &[usize]) -> Result<Option<Self>> {
         if !matches!(codec, Codec::Zstd { .. }) {
             return Ok(None);
         }
         // zstd refuses samples that are too few or too alike: there is nothing to win from them.
-        let Ok(bytes) = zstd::dict::from_continuous(sample, lens, SIZE) else { return Ok(None) };
+        let Ok(bytes) = zstd::dict::from_continuous(sample, frames, SIZE) else { return Ok(None) };
         let dictionary = Self::new(bytes)?;
         let with = compressed_len(codec, &dictionary.bytes, sample, frames)?;
         let without = compressed_len(codec, &[], sample, frames)?;
@@ -95,14 +90,18 @@ impl Dictionary {
         Ok(Self::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
     }
 
-    /// Reads the section that stands at `offset`.
+    /// Reads the section that stands at `offset`, of a dictionary of at most `most` bytes.
     ///
     /// # Errors
     ///
     /// Corrupt if marker, offset, a length or a checksum is wrong.
-    pub(crate) fn read(source: &(impl Source + ?Sized), offset: u64) -> Result<Self> {
-        let head = read(source, offset, Self::HEAD as u64, Section::Dictionary, "D2")?;
-        let mut fields = Decoder::new(&head, offset, Section::Dictionary);
+    pub(crate) fn read(source: &(impl Source + ?Sized), offset: u64, most: u32) -> Result<Self> {
+        // One read for all of it: what is stored is not longer than the dictionary itself.
+        let len = (Self::HEAD as u64 + u64::from(most).min(limits::DICTIONARY as u64))
+            .min(source.len().saturating_sub(offset));
+        let bytes = read(source, offset, len.max(Self::HEAD as u64), Section::Dictionary, "D2")?;
+        let (head, rest) = bytes.split_at(Self::HEAD);
+        let mut fields = Decoder::new(head, offset, Section::Dictionary);
         if fields.take(8, "D2")? != MARKER {
             return Err(Error::corrupt(
                 Section::Dictionary,
@@ -119,7 +118,7 @@ impl Dictionary {
             return Err(Error::corrupt(Section::Dictionary, offset, "L1", reason));
         }
         let content = offset.saturating_add(Self::HEAD as u64);
-        let stored = read(source, content, stored_len as u64, Section::Dictionary, "D2")?;
+        let stored = Decoder::new(rest, content, Section::Dictionary).take(stored_len, "D2")?.to_vec();
         let found = checksum_of_both(&head[..Self::HEAD - 4], &stored);
         compare(section_sum, found, Section::Dictionary, offset, "D2")?;
         if own != offset {
@@ -159,8 +158,8 @@ mod tests {
     #[test]
     fn sections_round_trip_at_their_own_offset_only() {
         let file = section();
-        assert_eq!(Dictionary::read(&file, 64).unwrap().bytes()[..], b"some dictionary".repeat(9));
-        assert!(Dictionary::read(&file[1..].to_vec(), 63).is_err());
+        assert_eq!(Dictionary::read(&file, 64, 1000).unwrap().bytes()[..], b"some dictionary".repeat(9));
+        assert!(Dictionary::read(&file[1..].to_vec(), 63, 1000).is_err());
     }
 
     #[test]
@@ -169,8 +168,8 @@ mod tests {
         for at in 64..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 0x10;
-            assert!(Dictionary::read(&damaged, 64).is_err(), "byte {at}");
-            assert!(Dictionary::read(&file[..at].to_vec(), 64).is_err(), "cut at {at}");
+            assert!(Dictionary::read(&damaged, 64, 1000).is_err(), "byte {at}");
+            assert!(Dictionary::read(&file[..at].to_vec(), 64, 1000).is_err(), "cut at {at}");
         }
     }
 
@@ -183,7 +182,7 @@ mod tests {
         })
         .take(100_000)
         .collect();
-        let kept = Dictionary::train(Codec::default(), &noise, &[100; 1000], &[4000; 25]).unwrap();
+        let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25]).unwrap();
         assert_eq!(kept, None);
     }
 }

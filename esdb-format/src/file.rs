@@ -183,8 +183,8 @@ impl OpenFile {
 
     /// Reads the copy of the dictionary that stands at `offset`.
     pub(crate) fn read_dictionary(&self, offset: u64) -> Result<Dictionary> {
-        let dictionary = Dictionary::read(&*self.source, offset)?;
         let layout = &self.footer.layout;
+        let dictionary = Dictionary::read(&*self.source, offset, layout.dictionary_len)?;
         let found = (dictionary.bytes().len() as u32, dictionary.checksum());
         if found != (layout.dictionary_len, layout.dictionary_checksum) {
             return Err(Error::corrupt(

@@ -9,9 +9,14 @@ use crate::spills::{Record, Spills};
 use crate::spool::{Spool, SpoolReader};
 use crate::time_order::Place;
 
+/// Numbers of rows and pairs in memory must fit 32 bits, in bytes.
+const MOST: usize = 4 << 30;
+
 /// The events of the current space, as far as the time order and the index need them.
 pub(crate) struct TimeSort {
     rows: Vec<Row>,
+    /// The ordinals of the first events of the groupings that the rows are of.
+    runs: Vec<u64>,
     /// The pairs of all rows, one row after another.
     pairs: Vec<u32>,
     /// The ordinal of the first row in memory.
@@ -23,9 +28,9 @@ pub(crate) struct TimeSort {
 
 struct Row {
     timestamp: i64,
-    /// The ordinal of the first event of the row's grouping.
-    run: u64,
-    pairs_end: usize,
+    /// The place of the row's grouping in `runs`.
+    run: u32,
+    pairs_end: u32,
 }
 
 /// An event in time order.
@@ -39,6 +44,7 @@ impl TimeSort {
     pub(crate) fn new(folder: &Path, limit: usize) -> Self {
         Self {
             rows: Vec::new(),
+            runs: Vec::new(),
             pairs: Vec::new(),
             first_ordinal: 0,
             limit,
@@ -58,18 +64,29 @@ impl TimeSort {
         if self.rows.is_empty() {
             self.first_ordinal = place.ordinal;
         }
+        if self.runs.last() != Some(&place.run) {
+            self.runs.push(place.run);
+        }
         self.pairs.extend_from_slice(pairs);
-        self.rows.push(Row { timestamp, run: place.run, pairs_end: self.pairs.len() });
+        let (run, pairs_end) = (self.runs.len() as u32 - 1, self.pairs.len() as u32);
+        self.rows.push(Row { timestamp, run, pairs_end });
         // Beside the rows themselves: their sorted order, and what sorting needs.
-        if self.rows.len() * (size_of::<Row>() + 8) + 4 * self.pairs.len() > self.limit {
+        let rows = self.rows.len() * (size_of::<Row>() + 8);
+        if rows + 8 * self.runs.len() + 4 * self.pairs.len() > self.limit.min(MOST) {
             self.spill(lists)?;
         }
         Ok(())
     }
 
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.runs.clear();
+        self.pairs.clear();
+    }
+
     fn pairs_of(&self, row: usize) -> &[u32] {
         let start = if row == 0 { 0 } else { self.rows[row - 1].pairs_end };
-        &self.pairs[start..self.rows[row].pairs_end]
+        &self.pairs[start as usize..self.rows[row].pairs_end as usize]
     }
 
     fn sorted_rows(&self) -> Vec<u32> {
@@ -80,7 +97,7 @@ impl TimeSort {
     }
 
     fn place(&self, row: usize) -> Place {
-        Place { ordinal: self.first_ordinal + row as u64, run: self.rows[row].run }
+        Place { ordinal: self.first_ordinal + row as u64, run: self.runs[self.rows[row].run as usize] }
     }
 
     /// Writes what is in memory out.
@@ -96,8 +113,7 @@ impl TimeSort {
             put_row(&mut spool, self.rows[row].timestamp, place, pairs)?;
         }
         self.spilled.push::<SpilledRow>(spool)?;
-        self.rows.clear();
-        self.pairs.clear();
+        self.clear();
         Ok(())
     }
 
@@ -123,8 +139,7 @@ impl TimeSort {
             };
             each(timed, lists)?;
         }
-        self.rows.clear();
-        self.pairs.clear();
+        self.clear();
         Ok(())
     }
 

@@ -197,7 +197,7 @@ impl WriterOptions {
             runs: Vec::new(),
             failed: false,
         };
-        writer.assembler = Some(writer.new_assembler()?);
+        writer.assembler = Some(writer.new_assembler(PASS_ON)?);
         Ok(writer)
     }
 }
@@ -250,14 +250,15 @@ impl Writer {
         WriterOptions::new().create(path)
     }
 
-    fn new_assembler(&mut self) -> Result<Assembler> {
+    /// Makes an assembler that takes what `taken` bytes leave of the memory.
+    fn new_assembler(&mut self, taken: usize) -> Result<Assembler> {
         let file = match self.first_file.take() {
             Some(file) => file,
             None => self.target.renew()?,
         };
         let output = Output::new(file, self.target.path().to_owned(), true);
         let WriterOptions { unit, codec, frame_size, threads, memory, block_events, .. } = self.options;
-        let memory = memory - events_memory(memory);
+        let memory = memory.saturating_sub(taken).max(memory / 4);
         let plan = Plan { unit, codec, frame_size, threads, block_events, memory };
         Ok(Assembler::new(plan, output, &self.spill_folder))
     }
@@ -349,6 +350,9 @@ impl Writer {
             return Ok(());
         }
         self.buffer.push(&event);
+        if self.assembler.is_some() {
+            self.or_fail(Self::keep_what_was_passed_on)?;
+        }
         if self.buffer.memory() >= events_memory(self.options.memory) {
             return self.or_fail(Self::spill);
         }
@@ -468,8 +472,9 @@ impl Writer {
         }
         self.keep_what_was_passed_on()?;
         let mut runs: Vec<Run> = std::mem::take(&mut self.runs).into_iter().map(|(_, run)| run).collect();
-        runs.push(Run::of_buffer(std::mem::take(&mut self.buffer)));
-        let assembler = self.new_assembler()?;
+        let buffer = std::mem::take(&mut self.buffer);
+        let assembler = self.new_assembler(buffer.memory() + runs.len() * RUN_MEMORY)?;
+        runs.push(Run::of_buffer(buffer));
         self.assembler = Some(assembler);
         self.merge_all(runs)?;
         self.assembler.take().ok_or_else(has_failed)
@@ -497,9 +502,9 @@ impl Writer {
     }
 }
 
-/// The part of the memory budget that events may take; the rest is for tables and posting lists.
+/// The part of the memory budget that events may take; what they leave is for tables and posting lists.
 fn events_memory(memory: usize) -> usize {
-    memory / 8 * 5
+    memory / 4 * 3
 }
 
 fn has_failed() -> Error {
