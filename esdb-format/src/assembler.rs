@@ -103,25 +103,31 @@ impl Assembler {
 
     /// Adds the next event in file order.
     pub(crate) fn add(&mut self, event: &Ordered<'_>) -> Result<()> {
-        let key_bytes = event.key_bytes();
+        let generation = self.derived.lists.generation();
+        let pair_bytes = self.number_pairs(event);
+        let key_bytes = event.space.len() + event.grouping.len() + pair_bytes;
         if self.draft.is_full_for(event.data.len(), key_bytes) || self.draft.len() >= self.plan.block_events {
             self.close_block()?;
         }
-        let generation = self.derived.lists.generation();
-        self.derived.enter(event.space, event.grouping, event.timestamp)?;
+        let entered = self.derived.enter(event.space, event.grouping, event.timestamp)?;
         if self.derived.lists.generation() != generation {
             self.number_again();
+            self.number_pairs(event);
         }
-        self.draft.add(event.space, event.grouping, event.timestamp, event.data.len(), key_bytes);
-        self.numbers.clear();
-        for (name, value) in event.pairs.clone() {
-            let number = self.derived.lists.number(name, value);
-            self.numbers.push(number);
+        if entered.space || self.draft.is_empty() {
+            self.draft.add_space(event.space);
+        }
+        if entered.grouping || self.draft.is_empty() {
+            self.draft.add_grouping(event.grouping);
+        }
+        self.draft.add(event.timestamp, event.data.len(), key_bytes);
+        for &number in &self.numbers {
             if self.places.len() <= number as usize {
                 self.places.resize(number as usize + 1, (0, 0));
             }
             let place = &mut self.places[number as usize];
             if place.0 != self.draft_number {
+                let (name, value) = self.derived.lists.pair(number);
                 *place = (self.draft_number, self.draft.add_pair(name, value));
             }
             self.draft.add_entry(place.1);
@@ -132,7 +138,7 @@ impl Assembler {
             event.grouping,
             event.timestamp,
             self.numbers.len(),
-            event.pairs.clone(),
+            self.numbers.iter().map(|&number| self.derived.lists.pair(number)),
             event.data,
         );
         self.statistics.data_bytes += event.data.len() as u64;
@@ -142,6 +148,17 @@ impl Assembler {
         }
         // No other event fits beside it: the block is written from the caller's copy of the data.
         self.close_block_of(event.data)
+    }
+
+    /// Finds the numbers of an event's pairs; returns the bytes of their names and values.
+    fn number_pairs(&mut self, event: &Ordered<'_>) -> usize {
+        self.numbers.clear();
+        self.derived.lists.numbers(&event.pairs, |number| self.numbers.push(number));
+        let len = |&number: &u32| {
+            let (name, value) = self.derived.lists.pair(number);
+            name.len() + value.len()
+        };
+        self.numbers.iter().map(len).sum()
     }
 
     /// Notes the draft's pairs under their new numbers.
@@ -187,7 +204,8 @@ impl Assembler {
 
     /// The filled draft; an empty one takes its place.
     fn take_draft(&mut self) -> Result<BlockDraft> {
-        let draft = std::mem::take(&mut self.draft);
+        let empty = self.started.as_mut().map(|started| started.pipeline.draft()).unwrap_or_default();
+        let draft = std::mem::replace(&mut self.draft, empty);
         self.draft.first_ordinal = draft.first_ordinal + draft.len() as u64;
         self.draft_number += 1;
         let generation = self.derived.lists.generation();

@@ -24,6 +24,8 @@ pub(crate) struct EventBuffer {
     entries: Vec<Entry>,
     /// Of each event, one after another: varint number of pairs, their numbers as `u32`, data.
     pieces: Vec<Vec<u8>>,
+    /// How many of the pieces hold something; the rest were used before.
+    used: usize,
     piece_bytes: usize,
     /// Places of entries in file order; empty as long as they arrived in it.
     order: Vec<u32>,
@@ -53,9 +55,15 @@ impl EventBuffer {
             + self.pairs.memory()
     }
 
-    /// Forgets all events.
+    /// Forgets all events, but keeps the memory for others.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        let (mut pieces, mut entries) = (std::mem::take(&mut self.pieces), std::mem::take(&mut self.entries));
+        pieces.retain_mut(|piece| {
+            piece.clear();
+            piece.capacity() == PIECE
+        });
+        entries.clear();
+        *self = Self { pieces, entries, ..Self::default() };
     }
 
     /// Appends an event whose pairs ascend strictly.
@@ -65,12 +73,15 @@ impl EventBuffer {
             _ => self.keys.number(event.space, event.grouping),
         };
         let len = 10 + size_of::<u32>() * event.indexes.len() + event.data.len();
-        let fits = self.pieces.last().is_some_and(|piece| piece.len() + len <= PIECE);
+        let fits = self.used > 0 && self.pieces[self.used - 1].len() + len <= PIECE;
         if !fits {
-            self.pieces.push(Vec::with_capacity(len.max(PIECE)));
+            if len > PIECE || self.used == self.pieces.len() {
+                self.pieces.insert(self.used, Vec::with_capacity(len.max(PIECE)));
+            }
+            self.used += 1;
             self.piece_bytes += len.max(PIECE);
         }
-        let number = self.pieces.len() - 1;
+        let number = self.used - 1;
         let piece = &mut self.pieces[number];
         self.entries.push(Entry {
             timestamp: event.timestamp,

@@ -31,6 +31,12 @@ pub(crate) struct Tables {
     pub(crate) groupings: Spool,
 }
 
+/// What the event that was entered is the first one of.
+pub(crate) struct Entered {
+    pub(crate) space: bool,
+    pub(crate) grouping: bool,
+}
+
 /// The space whose events are passing by.
 struct OpenSpace {
     key: Vec<u8>,
@@ -65,7 +71,7 @@ impl Deriver {
     /// Notes the next event's space and grouping. Its pairs follow with [`add`](Self::add).
     ///
     /// The numbers of pairs that [`lists`](Self::lists) gave out may be void afterwards; its generation tells.
-    pub(crate) fn enter(&mut self, space: &[u8], grouping: &[u8], timestamp: i64) -> Result<()> {
+    pub(crate) fn enter(&mut self, space: &[u8], grouping: &[u8], timestamp: i64) -> Result<Entered> {
         let ordinal = self.events;
         let extent = Extent::of(timestamp);
         extent.join_into(&mut self.extent);
@@ -81,17 +87,17 @@ impl Deriver {
                 groupings: 1,
                 grouping: opened(grouping),
             });
-            return Ok(());
+            return Ok(Entered { space: true, grouping: true });
         };
         open.extent.join(extent);
         if open.grouping.key == grouping {
             open.grouping.extent.join(extent);
-        } else {
-            let finished = std::mem::replace(&mut open.grouping, opened(grouping));
-            open.groupings += 1;
-            finished.spool(open.first_ordinal, &mut self.tables.groupings)?;
+            return Ok(Entered { space: false, grouping: false });
         }
-        Ok(())
+        let finished = std::mem::replace(&mut open.grouping, opened(grouping));
+        open.groupings += 1;
+        finished.spool(open.first_ordinal, &mut self.tables.groupings)?;
+        Ok(Entered { space: false, grouping: true })
     }
 
     /// Adds the event that was entered, with the numbers of its pairs.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
-use crate::interner::Interner;
+use crate::interner::{Interner, Translation};
+use crate::ordered::OrderedPairs;
 use crate::postings::ListBuilder;
 use crate::spills::{Record, Spills};
 use crate::spool::{Spool, SpoolReader};
@@ -18,6 +19,7 @@ use crate::tree::{PageSink, TreeBuilder};
 /// The posting lists of all pairs seen so far.
 pub(crate) struct IndexLists {
     interner: Interner,
+    translation: Translation,
     /// By the pair's number.
     lists: Vec<Part>,
     list_bytes: usize,
@@ -50,6 +52,7 @@ impl IndexLists {
     pub(crate) fn new(folder: &Path, limit: usize) -> Self {
         Self {
             interner: Interner::default(),
+            translation: Translation::default(),
             lists: Vec::new(),
             list_bytes: 0,
             limit,
@@ -66,6 +69,16 @@ impl IndexLists {
 
     pub(crate) fn number(&mut self, name: &[u8], value: &[u8]) -> u32 {
         self.interner.number(name, value)
+    }
+
+    /// The numbers of an event's pairs, handed to `each`.
+    pub(crate) fn numbers(&mut self, pairs: &OrderedPairs<'_>, mut each: impl FnMut(u32)) {
+        match pairs {
+            OrderedPairs::Buffered(numbered) => {
+                self.translation.for_each(numbered, &mut self.interner, each);
+            }
+            pairs => pairs.clone().for_each(|(name, value)| each(self.interner.number(name, value))),
+        }
     }
 
     pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
@@ -92,7 +105,10 @@ impl IndexLists {
     }
 
     fn memory(&self) -> usize {
-        self.interner.memory() + self.lists.capacity() * (size_of::<Part>() + PLACE) + self.list_bytes
+        self.interner.memory()
+            + self.translation.memory()
+            + self.lists.capacity() * (size_of::<Part>() + PLACE)
+            + self.list_bytes
     }
 
     /// Writes all lists out and forgets the pairs: numbers given out before are void.
@@ -106,6 +122,7 @@ impl IndexLists {
         }
         self.spilled.push::<SpilledPart>(spool)?;
         self.interner = Interner::default();
+        self.translation.clear();
         self.lists = Vec::new();
         self.list_bytes = 0;
         self.generation += 1;

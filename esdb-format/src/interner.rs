@@ -1,6 +1,8 @@
 //! Numbers for index pairs, so that a pair's bytes are kept once.
 
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -8,8 +10,9 @@ use hashbrown::HashTable;
 use crate::codec::load_u32;
 
 /// Distinct pairs of name and value, numbered from 0 as they come.
-#[derive(Default)]
 pub(crate) struct Interner {
+    /// Unlike that of any other interner.
+    id: u64,
     table: HashTable<u32>,
     pairs: Vec<Slot>,
     bytes: Vec<u8>,
@@ -22,10 +25,23 @@ struct Slot {
     value_len: u16,
 }
 
+impl Default for Interner {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            table: HashTable::new(),
+            pairs: Vec::new(),
+            bytes: Vec::new(),
+            hasher: RandomState::default(),
+        }
+    }
+}
+
 impl Interner {
     /// The number of a pair, new or known.
     pub(crate) fn number(&mut self, name: &[u8], value: &[u8]) -> u32 {
-        let Self { table, pairs, bytes, hasher } = self;
+        let Self { table, pairs, bytes, hasher, .. } = self;
         let hash = |name: &[u8], value: &[u8]| hasher.hash_one((name, value));
         let known = |&number: &u32| pair(pairs, bytes, number) == (name, value);
         if let Some(&number) = table.find(hash(name, value), known) {
@@ -69,6 +85,11 @@ impl<'a> Numbered<'a> {
     pub(crate) fn new(numbers: &'a [u8], pairs: &'a Interner) -> Self {
         Self { numbers, pairs }
     }
+
+    /// The numbers of the pairs.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.numbers.chunks_exact(size_of::<u32>()).map(load_u32)
+    }
 }
 
 impl<'a> Iterator for Numbered<'a> {
@@ -78,6 +99,54 @@ impl<'a> Iterator for Numbered<'a> {
         let (number, rest) = self.numbers.split_at_checked(size_of::<u32>())?;
         self.numbers = rest;
         Some(self.pairs.pair(load_u32(number)))
+    }
+}
+
+/// Remembers which number of one interner stands for which of another.
+#[derive(Default)]
+pub(crate) struct Translation {
+    /// The interner that is translated from.
+    id: u64,
+    numbers: Vec<Option<NonZeroU32>>,
+}
+
+impl Translation {
+    /// Forgets everything: the numbers that were translated to are void.
+    pub(crate) fn clear(&mut self) {
+        self.numbers.clear();
+    }
+
+    /// Hands the numbers in `into` that stand for `numbered` to `each`.
+    pub(crate) fn for_each(
+        &mut self,
+        numbered: &Numbered<'_>,
+        into: &mut Interner,
+        mut each: impl FnMut(u32),
+    ) {
+        let from = numbered.pairs;
+        if self.id != from.id {
+            self.id = from.id;
+            self.numbers.clear();
+        }
+        for number in numbered.numbers() {
+            let at = number as usize;
+            if at >= self.numbers.len() {
+                self.numbers.resize(from.len(), None);
+            }
+            // Stored one higher, so that there is room for "not yet".
+            let known = self.numbers[at].map(|higher| higher.get() - 1);
+            each(known.unwrap_or_else(|| {
+                let (name, value) = from.pair(number);
+                let translated = into.number(name, value);
+                self.numbers[at] = NonZeroU32::new(translated + 1);
+                translated
+            }));
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        self.numbers.capacity() * size_of::<u32>()
     }
 }
 

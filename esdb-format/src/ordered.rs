@@ -38,11 +38,3 @@ impl<'a> Iterator for OrderedPairs<'a> {
         }
     }
 }
-
-impl Ordered<'_> {
-    /// Bytes of its keys: space, grouping, names and values (spec B3).
-    pub(crate) fn key_bytes(&self) -> usize {
-        let pairs: usize = self.pairs.clone().map(|(name, value)| name.len() + value.len()).sum();
-        self.space.len() + self.grouping.len() + pairs
-    }
-}

@@ -139,18 +139,19 @@ pub(crate) fn decode_column(
 
 /// Appends values packed with `width` bits each, the last byte filled with zeros.
 pub(crate) fn pack(values: impl Iterator<Item = u64>, width: usize, out: &mut Vec<u8>) {
-    let (mut pending, mut filled) = (0_u128, 0);
+    let (mut pending, mut filled) = (0_u64, 0);
     for value in values {
-        pending |= u128::from(value) << filled;
+        pending |= value << filled;
         filled += width;
-        while filled >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            filled -= 8;
+        if filled >= 64 {
+            out.put_u64(pending);
+            filled -= 64;
+            pending = if filled == 0 { 0 } else { value >> (width - filled) };
         }
     }
-    if filled > 0 {
+    for _ in 0..filled.div_ceil(8) {
         out.push(pending as u8);
+        pending >>= 8;
     }
 }
 

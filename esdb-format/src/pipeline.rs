@@ -26,6 +26,8 @@ pub(crate) struct Pipeline {
     next_draft: u64,
     next_block: u64,
     done: BTreeMap<u64, EncodedBlock>,
+    /// Drafts whose memory can be used again.
+    spare: Vec<BlockDraft>,
 }
 
 struct Encoder {
@@ -56,8 +58,7 @@ struct Pool {
 /// What a thread gives back.
 struct Done {
     number: u64,
-    /// What the draft took.
-    memory: usize,
+    draft: BlockDraft,
     block: Result<EncodedBlock>,
 }
 
@@ -69,7 +70,27 @@ impl Pipeline {
             1 => None,
             _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)),
         };
-        Ok(Self { layout, encoder: encoder()?, pool, next_draft: 0, next_block: 0, done: BTreeMap::new() })
+        Ok(Self {
+            layout,
+            encoder: encoder()?,
+            pool,
+            next_draft: 0,
+            next_block: 0,
+            done: BTreeMap::new(),
+            spare: Vec::new(),
+        })
+    }
+
+    /// An empty draft.
+    pub(crate) fn draft(&mut self) -> BlockDraft {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn take_back(&mut self, mut draft: BlockDraft) {
+        if draft.memory() <= LARGE {
+            draft.clear();
+            self.spare.push(draft);
+        }
     }
 
     /// Hands a draft over. Blocks that are ready are written, and given to `written`.
@@ -87,7 +108,11 @@ impl Pipeline {
                 self.next_draft += 1;
                 self.collect(IN_FLIGHT, output, written)
             }
-            _ => self.encode_here(&draft, draft.payload(), output, written),
+            _ => {
+                self.encode_here(&draft, draft.payload(), output, written)?;
+                self.take_back(draft);
+                Ok(())
+            }
         }
     }
 
@@ -121,8 +146,9 @@ impl Pipeline {
             } else {
                 break;
             };
-            pool.in_flight -= done.memory;
+            pool.in_flight -= done.draft.memory();
             self.done.insert(done.number, done.block?);
+            self.take_back(done.draft);
             self.write_done(output, written)?;
         }
         Ok(())
@@ -179,11 +205,8 @@ impl Pool {
                     loop {
                         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok((number, draft)) = job else { return };
-                        let done = Done {
-                            number,
-                            memory: draft.memory(),
-                            block: encoder.encode(&draft, draft.payload()),
-                        };
+                        let block = encoder.encode(&draft, draft.payload());
+                        let done = Done { number, draft, block };
                         if sender.send(done).is_err() {
                             return;
                         }

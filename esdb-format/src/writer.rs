@@ -438,7 +438,8 @@ impl Writer {
             run.add(&buffer.event(at))?;
             buffer.forget(at);
         }
-        drop(buffer);
+        buffer.clear();
+        self.buffer = buffer;
         self.runs.push((0, Run::Spilled(Box::new(run.finish()?))));
         // Neighbours of equal level are merged, so that an event is written again only a few times in all.
         let most = self.most_runs();

@@ -51,6 +51,20 @@ impl BlockDraft {
         self.timestamps.is_empty()
     }
 
+    /// Forgets everything, but keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        for strings in [&mut self.spaces, &mut self.groupings, &mut self.names, &mut self.values] {
+            strings.clear();
+        }
+        for numbers in [&mut self.space_groupings, &mut self.grouping_events, &mut self.lens] {
+            numbers.clear();
+        }
+        self.timestamps.clear();
+        self.payload.clear();
+        self.entries.clear();
+        self.key_bytes = 0;
+    }
+
     /// Whether the block must be closed before an event of this size (spec B3).
     pub(crate) fn is_full_for(&self, data_len: usize, key_bytes: usize) -> bool {
         !self.is_empty()
@@ -59,32 +73,24 @@ impl BlockDraft {
                 || self.key_bytes + key_bytes > limits::BLOCK_KEYS)
     }
 
-    /// Appends an event. Its entries follow with [`add_entry`](Self::add_entry), its data with
-    /// [`add_data`](Self::add_data).
-    pub(crate) fn add(
-        &mut self,
-        space: &[u8],
-        grouping: &[u8],
-        timestamp: i64,
-        data_len: usize,
-        key_bytes: usize,
-    ) {
-        let last_space = self.spaces.len().checked_sub(1);
-        let last_grouping = self.groupings.len().checked_sub(1);
-        let same_space = last_space.is_some_and(|last| self.spaces.get(last) == space);
-        let same_grouping =
-            same_space && last_grouping.is_some_and(|last| self.groupings.get(last) == grouping);
-        if !same_space {
-            self.spaces.push(space);
-            self.space_groupings.push(0);
+    /// Begins a run of events of another space; one of a grouping follows.
+    pub(crate) fn add_space(&mut self, space: &[u8]) {
+        self.spaces.push(space);
+        self.space_groupings.push(0);
+    }
+
+    /// Begins a run of events of another grouping of the space.
+    pub(crate) fn add_grouping(&mut self, grouping: &[u8]) {
+        self.groupings.push(grouping);
+        self.grouping_events.push(0);
+        if let Some(groupings) = self.space_groupings.last_mut() {
+            *groupings += 1;
         }
-        if !same_grouping {
-            self.groupings.push(grouping);
-            self.grouping_events.push(0);
-            if let Some(groupings) = self.space_groupings.last_mut() {
-                *groupings += 1;
-            }
-        }
+    }
+
+    /// Appends an event of the space and the grouping that were added last. Its entries follow with
+    /// [`add_entry`](Self::add_entry), its data with [`add_data`](Self::add_data).
+    pub(crate) fn add(&mut self, timestamp: i64, data_len: usize, key_bytes: usize) {
         if let Some(events) = self.grouping_events.last_mut() {
             *events += 1;
         }
