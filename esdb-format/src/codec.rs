@@ -134,6 +134,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The next `len` bytes. Fewer left: `rule` is broken.
+    #[inline]
     pub(crate) fn take(&mut self, len: usize, rule: &'static str) -> Result<&'a [u8]> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.corrupt(rule, format!("{len} bytes needed, {} left", self.rest.len())));
@@ -179,7 +180,20 @@ impl<'a> Decoder<'a> {
     }
 
     /// A varint; the end of the bytes breaks `rule`, a longer form than needed C1.
+    #[inline]
     pub(crate) fn varint(&mut self, rule: &'static str) -> Result<u64> {
+        match self.rest.split_first() {
+            // Most varints have one byte.
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                self.offset += u64::from(!self.fixed);
+                Ok(byte.into())
+            }
+            _ => self.long_varint(rule),
+        }
+    }
+
+    fn long_varint(&mut self, rule: &'static str) -> Result<u64> {
         let mut value = 0_u64;
         for (at, &byte) in self.rest.iter().take(VARINT_MAX).enumerate() {
             let bits = u64::from(byte & 0x7F);
@@ -208,9 +222,10 @@ impl<'a> Decoder<'a> {
 
     /// A varint that must not exceed `limit`, as a size in memory.
     pub(crate) fn varint_up_to(&mut self, limit: u64, what: &str, rule: &'static str) -> Result<usize> {
-        let here = self.clone();
+        let offset = self.offset;
         let value = self.varint(rule)?;
         if value > limit {
+            let here = Self { offset, ..self.clone() };
             return Err(here.corrupt(rule, format!("{what} is {value}, at most {limit} expected")));
         }
         Ok(value as usize)
