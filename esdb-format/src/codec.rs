@@ -187,8 +187,13 @@ impl<'a> Decoder<'a> {
     /// A varint; the end of the bytes breaks `rule`, a longer form than needed C1.
     #[inline]
     pub(crate) fn varint(&mut self, rule: &'static str) -> Result<u64> {
-        match self.rest.first() {
-            Some(&byte) if byte < 0x80 => self.take(1, rule).map(|_| u64::from(byte)),
+        match self.rest.split_first() {
+            // Most varints have one byte.
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                self.offset += u64::from(!self.fixed);
+                Ok(byte.into())
+            }
             _ => self.long_varint(rule),
         }
     }
@@ -222,9 +227,10 @@ impl<'a> Decoder<'a> {
 
     /// A varint that must not exceed `limit`, as a size in memory.
     pub(crate) fn varint_up_to(&mut self, limit: u64, what: &str, rule: &'static str) -> Result<usize> {
-        let here = self.clone();
+        let offset = self.offset;
         let value = self.varint(rule)?;
         if value > limit {
+            let here = Self { offset, ..self.clone() };
             return Err(here.corrupt(rule, format!("{what} is {value}, at most {limit} expected")));
         }
         Ok(value as usize)

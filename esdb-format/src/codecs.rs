@@ -1,26 +1,30 @@
-//! The decompression contexts that all scans of a file share.
+//! Decompressing what is stored in a file: areas of strings and payload frames. All scans share dictionary and contexts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::checksum::check;
-use crate::compression::{Codec, Decompressor};
-use crate::error::{Result, Section};
+use crate::compression::{Codec, Decompressor, Prepared};
+use crate::error::{Error, Result, Section};
 
 /// Decompresses areas of strings and payload frames; counts the frames.
 pub(crate) struct Codecs {
     codec: Codec,
-    /// Empty for a file without one.
-    dictionary: OnceLock<Arc<[u8]>>,
-    areas: Mutex<Vec<Decompressor>>,
-    frames: Mutex<Vec<Decompressor>>,
+    dictionary: OnceLock<Dictionary>,
+    contexts: Mutex<Vec<Decompressor>>,
     frames_unpacked: AtomicU64,
     /// Whether checksums of frames are compared.
     checks: bool,
 }
 
+enum Dictionary {
+    Absent,
+    Ready(Prepared),
+    Refused,
+}
+
 /// A stored payload frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FrameAt {
     /// Where it stands in the file.
     pub(crate) offset: u64,
@@ -36,8 +40,7 @@ impl Codecs {
         Self {
             codec,
             dictionary: OnceLock::new(),
-            areas: Mutex::default(),
-            frames: Mutex::default(),
+            contexts: Mutex::default(),
             frames_unpacked: AtomicU64::new(0),
             checks,
         }
@@ -50,7 +53,13 @@ impl Codecs {
 
     /// Says which dictionary the frames need, empty for none. Later calls have no effect.
     pub(crate) fn set_dictionary(&self, dictionary: Arc<[u8]>) {
-        let _ = self.dictionary.set(dictionary);
+        self.dictionary.get_or_init(|| match (self.codec, &dictionary[..]) {
+            (_, []) => Dictionary::Absent,
+            (Codec::Zstd { .. }, bytes) => {
+                Prepared::new(bytes).map_or(Dictionary::Refused, Dictionary::Ready)
+            }
+            _ => Dictionary::Absent,
+        });
     }
 
     /// How many payload frames were decompressed so far.
@@ -58,34 +67,80 @@ impl Codecs {
         self.frames_unpacked.load(Ordering::Relaxed)
     }
 
+    /// A context for [`unpack_frame_with`](Self::unpack_frame_with); it is kept for others when it is dropped.
+    pub(crate) fn lend(self: &Arc<Self>) -> Lent {
+        Lent { context: Some(self.pop()), codecs: Arc::clone(self) }
+    }
+
+    fn pop(&self) -> Decompressor {
+        let context = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        context.unwrap_or_else(|| Decompressor::new(self.codec))
+    }
+
+    fn push(&self, context: Decompressor) {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner).push(context);
+    }
+
     /// The `len` bytes of an area of strings that is stored at `offset`.
     pub(crate) fn unpack_area(&self, stored: &[u8], len: usize, offset: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let mut codec = pop(&self.areas).unwrap_or_else(|| Decompressor::new(self.codec, Arc::default()));
-        let result = codec.unpack(stored, len, &mut out, Section::Block, offset);
-        push(&self.areas, codec);
+        let mut context = self.pop();
+        let result = context.unpack(stored, len, None, &mut out, Section::Block, offset);
+        self.push(context);
         result.map(|()| out)
     }
 
     /// Checks a frame's stored bytes and gives `out` its data.
     pub(crate) fn unpack_frame(&self, stored: &[u8], frame: &FrameAt, out: &mut Vec<u8>) -> Result<()> {
+        let mut context = self.pop();
+        let result = self.unpack_frame_with(&mut context, stored, frame, out);
+        self.push(context);
+        result
+    }
+
+    fn unpack_frame_with(
+        &self,
+        context: &mut Decompressor,
+        stored: &[u8],
+        frame: &FrameAt,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         if self.checks {
             check(frame.checksum, stored, Section::Frame, frame.offset, "B11")?;
         }
         self.frames_unpacked.fetch_add(1, Ordering::Relaxed);
-        let mut codec = pop(&self.frames).unwrap_or_else(|| {
-            Decompressor::new(self.codec, self.dictionary.get().cloned().unwrap_or_default())
-        });
-        let result = codec.unpack(stored, frame.data_len, out, Section::Frame, frame.offset);
-        push(&self.frames, codec);
-        result
+        let dictionary = match self.dictionary.get() {
+            Some(Dictionary::Ready(dictionary)) => Some(dictionary),
+            Some(Dictionary::Refused) => {
+                return Err(Error::corrupt(Section::Dictionary, 0, "D2", "zstd refuses the dictionary"));
+            }
+            Some(Dictionary::Absent) | None => None,
+        };
+        context.unpack(stored, frame.data_len, dictionary, out, Section::Frame, frame.offset)
     }
 }
 
-fn pop(pool: &Mutex<Vec<Decompressor>>) -> Option<Decompressor> {
-    pool.lock().unwrap_or_else(PoisonError::into_inner).pop()
+/// A decompression context on loan.
+pub(crate) struct Lent {
+    codecs: Arc<Codecs>,
+    /// Absent only while it is dropped.
+    context: Option<Decompressor>,
 }
 
-fn push(pool: &Mutex<Vec<Decompressor>>, codec: Decompressor) {
-    pool.lock().unwrap_or_else(PoisonError::into_inner).push(codec);
+impl Lent {
+    /// Checks a frame's stored bytes and gives `out` its data.
+    pub(crate) fn unpack_frame(&mut self, stored: &[u8], frame: &FrameAt, out: &mut Vec<u8>) -> Result<()> {
+        match &mut self.context {
+            Some(context) => self.codecs.unpack_frame_with(context, stored, frame, out),
+            None => self.codecs.unpack_frame(stored, frame, out),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(context) = self.context.take() {
+            self.codecs.push(context);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
 
-use std::sync::Arc;
+use zstd::zstd_safe::{DCtx, DDict, get_error_name};
 
 use crate::error::{Error, Result, Section};
 
@@ -143,30 +143,41 @@ fn failed(codec: &str, error: &dyn std::error::Error) -> Error {
     Error::Invalid(format!("{codec} cannot compress: {error}"))
 }
 
+/// A dictionary that zstd is ready to decompress with.
+pub(crate) struct Prepared(DDict<'static>);
+
+impl Prepared {
+    /// `None` if zstd refuses it.
+    pub(crate) fn new(dictionary: &[u8]) -> Option<Self> {
+        DDict::try_create(dictionary).map(Self)
+    }
+}
+
 /// Decompresses pieces, one context for many of them.
 pub(crate) struct Decompressor {
     codec: Codec,
-    zstd: Option<zstd::bulk::Decompressor<'static>>,
-    dictionary: Arc<[u8]>,
+    zstd: Option<DCtx<'static>>,
 }
 
 impl Decompressor {
-    /// Only zstd uses the dictionary; an empty one is none.
-    pub(crate) fn new(codec: Codec, dictionary: Arc<[u8]>) -> Self {
-        Self { codec, zstd: None, dictionary }
+    pub(crate) fn new(codec: Codec) -> Self {
+        Self { codec, zstd: None }
     }
 
     /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
+    ///
+    /// Only zstd uses the dictionary.
     pub(crate) fn unpack(
         &mut self,
         stored: &[u8],
         len: usize,
+        dictionary: Option<&Prepared>,
         out: &mut Vec<u8>,
         section: Section,
         offset: u64,
     ) -> Result<()> {
-        out.clear();
         if stored.len() == len {
+            out.clear();
             out.extend_from_slice(stored);
             return Ok(());
         }
@@ -177,34 +188,37 @@ impl Decompressor {
         if len as u64 > self.codec.most_from(stored.len()) {
             return Err(corrupt("Z2", format!("{} bytes cannot stand for {len}", stored.len())));
         }
-        out.resize(len, 0);
         let result = match self.codec {
             Codec::None => Ok(len),
             Codec::Snappy => match snap::raw::decompress_len(stored) {
                 Ok(found) if found != len => Ok(found),
-                Ok(_) => snap::raw::Decoder::new().decompress(stored, out).map_err(|error| error.to_string()),
+                Ok(_) => {
+                    out.resize(len, 0);
+                    snap::raw::Decoder::new().decompress(stored, out).map_err(|error| error.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             },
-            Codec::Lz4 => lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string()),
-            Codec::Zstd { .. } => self
-                .zstd()?
-                .decompress_to_buffer(stored, out.as_mut_slice())
-                .map_err(|error| error.to_string()),
+            Codec::Lz4 => {
+                out.resize(len, 0);
+                lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string())
+            }
+            Codec::Zstd { .. } => {
+                // zstd fills spare room: no zeros are written first.
+                out.clear();
+                out.reserve_exact(len);
+                let zstd = self.zstd.get_or_insert_with(DCtx::create);
+                match dictionary {
+                    Some(Prepared(dictionary)) => zstd.decompress_using_ddict(out, stored, dictionary),
+                    None => zstd.decompress(out, stored),
+                }
+                .map_err(|code| get_error_name(code).to_owned())
+            }
         };
         match result {
             Ok(found) if found == len => Ok(()),
             Ok(found) => Err(corrupt("Z2", format!("{len} bytes expected, {found} decompressed"))),
             Err(reason) => Err(corrupt("Z2", format!("{} cannot decompress: {reason}", self.codec.name()))),
         }
-    }
-
-    fn zstd(&mut self) -> Result<&mut zstd::bulk::Decompressor<'static>> {
-        if self.zstd.is_none() {
-            let zstd = zstd::bulk::Decompressor::with_dictionary(&self.dictionary)
-                .map_err(Error::io("cannot start zstd"))?;
-            self.zstd = Some(zstd);
-        }
-        self.zstd.as_mut().ok_or_else(|| Error::Invalid("zstd is not ready".into()))
     }
 }
 
@@ -216,9 +230,7 @@ mod tests {
 
     fn unpack(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        Decompressor::new(codec, Arc::default())
-            .unpack(stored, len, &mut out, Section::Frame, 9)
-            .map(|()| out)
+        Decompressor::new(codec).unpack(stored, len, None, &mut out, Section::Frame, 9).map(|()| out)
     }
 
     #[test]

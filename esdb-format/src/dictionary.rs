@@ -126,8 +126,8 @@ impl Dictionary {
             return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
         }
         let mut bytes = Vec::new();
-        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL }, Arc::default());
-        codec.unpack(&stored, len, &mut bytes, Section::Dictionary, content)?;
+        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL });
+        codec.unpack(&stored, len, None, &mut bytes, Section::Dictionary, content)?;
         check(sum, &bytes, Section::Dictionary, offset, "D2")?;
         Ok(Self { bytes: bytes.into(), checksum: sum, stored })
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::block::{Block, read_block};
+use crate::block::{Block, Columns, Head, Indexes, Keys, read_block, read_columns};
 use crate::checksum::check;
-use crate::codecs::{Codecs, FrameAt};
+use crate::codecs::{Codecs, FrameAt, Lent};
 use crate::compression::Codec;
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result, Section};
@@ -18,7 +18,7 @@ use crate::header::Header;
 use crate::legacy;
 use crate::limits;
 use crate::page::Page;
-use crate::source::{Source, read};
+use crate::source::{Source, borrow, read};
 use crate::tables::BlockEntry;
 use crate::tree::{Pages, Tree};
 
@@ -39,28 +39,57 @@ pub(crate) struct OpenFile {
     checks: bool,
 }
 
+/// What is kept, and where it stands. Pages and columns are known by the whole handle that was held against them, the strings
+/// of a block by its offset.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Page(Handle),
-    Block(Handle),
+    Columns(Handle),
+    Keys(u64),
+    Indexes(u64),
+    Frame(FrameAt),
 }
 
 #[derive(Clone)]
 enum Cached {
     Page(Arc<Page>),
-    Block(Arc<Block>),
+    Columns(Arc<Columns>),
+    Keys(Arc<Keys>),
+    Indexes(Arc<Indexes>),
+    Frame(Arc<Vec<u8>>),
 }
 
 #[derive(Clone)]
 struct Weights;
 
+/// What stands for the cache's own books, in bytes for each entry.
+const ENTRY: usize = 128;
+
 impl Weighter<Key, Cached> for Weights {
     fn weight(&self, _: &Key, value: &Cached) -> u64 {
-        match value {
-            Cached::Page(page) => page.memory() as u64,
-            Cached::Block(block) => block.memory() as u64,
-        }
+        let memory = match value {
+            Cached::Page(page) => page.memory(),
+            Cached::Columns(columns) => columns.memory(),
+            Cached::Keys(keys) => keys.memory(),
+            Cached::Indexes(indexes) => indexes.memory(),
+            Cached::Frame(data) => data.capacity(),
+        };
+        (ENTRY + memory) as u64
     }
+}
+
+/// Looks up `$key`, or computes `$value` and keeps it.
+macro_rules! cached {
+    ($file:expr, $kind:ident($key:expr), $value:expr) => {
+        match $file.cache.get(&Key::$kind($key)) {
+            Some(Cached::$kind(value)) => Ok(value),
+            _ => {
+                let value = Arc::new($value?);
+                $file.cache.insert(Key::$kind($key), Cached::$kind(Arc::clone(&value)));
+                Ok(value)
+            }
+        }
+    };
 }
 
 impl OpenFile {
@@ -129,7 +158,7 @@ impl OpenFile {
     }
 
     /// Reads a page past the cache.
-    pub(crate) fn read_page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
+    pub(crate) fn read_page(&self, handle: &Handle, section: Section) -> Result<Page> {
         if handle.len > limits::PAGE as u64 {
             return Err(Error::corrupt(
                 section,
@@ -140,45 +169,48 @@ impl OpenFile {
         }
         let bytes = self.read(handle.offset, handle.len, section, "P1")?;
         self.check(handle.checksum, &bytes, section, handle.offset, "P1")?;
-        Ok(Arc::new(Page::decode(bytes, handle.offset, section)?))
+        Page::decode(bytes, handle.offset, section)
     }
 
-    /// A block, from the cache or into it.
-    pub(crate) fn block(&self, entry: &BlockEntry) -> Result<Arc<Block>> {
-        if let Some(Cached::Block(block)) = self.cache.get(&Key::Block(entry.handle)) {
-            return Ok(block);
-        }
-        let block = self.read_block(entry)?;
-        self.cache.insert(Key::Block(entry.handle), Cached::Block(Arc::clone(&block)));
-        Ok(block)
+    /// The columns of a block, from the cache or into it.
+    pub(crate) fn columns(&self, entry: &BlockEntry) -> Result<Arc<Columns>> {
+        cached!(self, Columns(entry.handle), {
+            let Handle { offset, checksum, .. } = entry.handle;
+            let expected = self.checks.then_some(checksum);
+            read_columns(&*self.source, offset, expected, &self.footer.layout, &self.codecs)
+                .and_then(|columns| check_entry(columns.head(), entry).map(|()| columns))
+        })
+    }
+
+    /// The spaces and groupings of a block, from the cache or into it.
+    pub(crate) fn keys(&self, columns: &Columns) -> Result<Arc<Keys>> {
+        cached!(self, Keys(columns.head().offset), columns.decode_keys())
+    }
+
+    /// The index values of a block, from the cache or into it.
+    pub(crate) fn indexes(&self, columns: &Columns) -> Result<Arc<Indexes>> {
+        cached!(self, Indexes(columns.head().offset), columns.decode_indexes())
     }
 
     /// Reads a block past the cache.
     pub(crate) fn read_block(&self, entry: &BlockEntry) -> Result<Arc<Block>> {
-        let Handle { offset, len, checksum } = entry.handle;
+        let Handle { offset, checksum, .. } = entry.handle;
         let expected = self.checks.then_some(checksum);
         let block = read_block(&*self.source, offset, expected, &self.footer.layout, &self.codecs)?;
-        let head = block.head();
-        if (head.block_len(), head.first_ordinal) != (len, entry.first_ordinal) {
-            let reason = format!("the blocks table states {len} bytes from ordinal {}", entry.first_ordinal);
-            return Err(Error::corrupt(Section::Block, offset, "T1", reason));
-        }
+        check_entry(block.head(), entry)?;
         Ok(Arc::new(block))
     }
 
-    /// Gives `data` the uncompressed bytes of a frame.
-    pub(crate) fn unpack_frame(
-        &self,
-        frame: &FrameAt,
-        stored: &mut Vec<u8>,
-        data: &mut Vec<u8>,
-    ) -> Result<()> {
+    /// What frames are decompressed with, for one scan.
+    pub(crate) fn frames(self: &Arc<Self>) -> Frames {
+        Frames { file: Arc::clone(self), codec: None, stored: Vec::new() }
+    }
+
+    fn prepare_dictionary(&self) -> Result<()> {
         if !self.codecs.is_ready() {
             self.codecs.set_dictionary(Arc::clone(self.read_dictionary(Header::SIZE as u64)?.bytes()));
         }
-        stored.clear();
-        *stored = read(&*self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;
-        self.codecs.unpack_frame(stored, frame, data)
+        Ok(())
     }
 
     /// Reads the copy of the dictionary that stands at `offset`.
@@ -220,13 +252,59 @@ impl OpenFile {
 
 impl Pages for OpenFile {
     fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
-        if let Some(Cached::Page(page)) = self.cache.get(&Key::Page(*handle)) {
-            return Ok(page);
-        }
-        let page = self.read_page(handle, section)?;
-        self.cache.insert(Key::Page(*handle), Cached::Page(Arc::clone(&page)));
-        Ok(page)
+        cached!(self, Page(*handle), self.read_page(handle, section))
     }
+}
+
+/// Decompresses payload frames: one scan's context and buffers.
+pub(crate) struct Frames {
+    file: Arc<OpenFile>,
+    codec: Option<Lent>,
+    stored: Vec<u8>,
+}
+
+impl Frames {
+    /// Gives `data` the uncompressed bytes of a frame.
+    pub(crate) fn unpack(&mut self, frame: &FrameAt, data: &mut Vec<u8>) -> Result<()> {
+        let Self { file, codec, stored } = self;
+        let codec = match codec {
+            Some(codec) => codec,
+            None => {
+                file.prepare_dictionary()?;
+                codec.insert(file.codecs.lend())
+            }
+        };
+        let len = frame.len as u64;
+        let stored = borrow(&*file.source, frame.offset, len, stored, Section::Frame, "B7")?;
+        codec.unpack_frame(stored, frame, data)
+    }
+
+    /// The uncompressed bytes of a frame, from the cache or into it.
+    pub(crate) fn get(&mut self, frame: &FrameAt) -> Result<Arc<Vec<u8>>> {
+        let file = Arc::clone(&self.file);
+        cached!(file, Frame(*frame), {
+            let mut data = Vec::new();
+            self.unpack(frame, &mut data).map(|()| data)
+        })
+    }
+
+    /// The uncompressed bytes of a frame, if they are in the cache.
+    pub(crate) fn peek(&self, frame: &FrameAt) -> Option<Arc<Vec<u8>>> {
+        match self.file.cache.get(&Key::Frame(*frame)) {
+            Some(Cached::Frame(data)) => Some(data),
+            _ => None,
+        }
+    }
+}
+
+/// A block is as long as the table states, and begins with the event that the table states.
+fn check_entry(head: &Head, entry: &BlockEntry) -> Result<()> {
+    if (head.block_len(), head.first_ordinal) == (entry.handle.len, entry.first_ordinal) {
+        return Ok(());
+    }
+    let (len, ordinal) = (entry.handle.len, entry.first_ordinal);
+    let reason = format!("the blocks table states {len} bytes from ordinal {ordinal}");
+    Err(Error::corrupt(Section::Block, head.offset, "T1", reason))
 }
 
 /// Why a file whose last bytes are not a footer's cannot be opened.
@@ -245,4 +323,46 @@ fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
         return Ok(Error::Legacy);
     }
     Ok(Error::Foreign(String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::writer::WriterOptions;
+
+    /// Values that share nearly everything take a few bytes each in the file, and all of their bytes in memory.
+    #[test]
+    fn the_cache_weighs_index_values_as_they_are_in_memory() {
+        const CACHE: usize = 64 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().create(&path).unwrap();
+        let mut value = vec![b'v'; 60_000];
+        for i in 0..1_400_u32 {
+            value.truncate(59_990);
+            value.extend_from_slice(format!("{:010}", i % 64).as_bytes());
+            writer.add(Event::new("s", i64::from(i), "data").index("name", &value)).unwrap();
+        }
+        writer.finish().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        assert!(bytes.len() < 8 << 20, "{} bytes", bytes.len());
+
+        let file = Arc::new(OpenFile::open(Box::new(bytes), CACHE, true).unwrap());
+        let reader = crate::Reader { file: Arc::clone(&file) };
+        for event in reader.scan() {
+            assert_eq!(event.unwrap().indexes().unwrap().count(), 1);
+        }
+        let strings = |cached: &Cached| match cached {
+            Cached::Indexes(indexes) => indexes.columns().iter().map(|column| column.values().bytes()).sum(),
+            _ => 0,
+        };
+        let held: usize = file.cache.iter().map(|(_, cached)| strings(&cached)).sum();
+        assert!(held > 0 && held <= CACHE, "{held} bytes of values are held");
+        assert!(
+            (held as u64..=CACHE as u64).contains(&file.cache.weight()),
+            "they weigh {}",
+            file.cache.weight()
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::block::{Block, Head};
+use crate::block::{Block, Columns, Head};
 use crate::checksum::IGNORED;
 use crate::codecs::Codecs;
 use crate::compression::Codec;
@@ -25,7 +25,8 @@ pub fn decode_columns(rows: u16, codec: u8, payload: u8, columns: &[u8]) {
         columns_checksum: 0,
         checksum: 0,
     };
-    let Ok(block) = Block::decode(head, columns.to_vec(), Arc::new(Codecs::new(codec, true))) else { return };
+    let columns = Columns::decode(head, columns.to_vec(), Arc::new(Codecs::new(codec, true)));
+    let Ok(block) = columns.and_then(Block::new) else { return };
     let times = block.times().map(<[i64]>::len);
     assert!(times.is_err() || times.is_ok_and(|len| len == block.rows()));
     for row in 0..block.rows() {

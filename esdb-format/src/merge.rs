@@ -51,7 +51,7 @@ pub(crate) enum Run {
     /// Blocks of the unfinished output.
     Blocks(Box<BlockRows<PlainFile>>),
     /// In memory; the number is that of the next event.
-    Memory(EventBuffer, usize),
+    Memory(Box<EventBuffer>, usize),
     /// A file of this format, and its next event.
     File(Box<Cursor>, Option<StoredEvent>),
 }
@@ -78,7 +78,7 @@ impl Run {
     /// A sorted buffer.
     pub(crate) fn of_buffer(mut buffer: EventBuffer) -> Self {
         buffer.sort();
-        Self::Memory(buffer, 0)
+        Self::Memory(Box::new(buffer), 0)
     }
 
     fn key(&self) -> Option<(&[u8], &[u8], i64)> {

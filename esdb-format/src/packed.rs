@@ -157,30 +157,76 @@ pub(crate) fn pack(values: impl Iterator<Item = u64>, width: usize, out: &mut Ve
 
 /// Reads `values.len()` values packed with `width` bits each; at most [`FRAME`] of them.
 pub(crate) fn unpack(decoder: &mut Decoder<'_>, width: usize, values: &mut [u64]) -> Result<()> {
-    let len = packed_len(values.len(), width);
-    let bytes = decoder.take(len, "I1")?;
-    // Room for reading eight bytes at any value's first byte.
-    let mut padded = [0; FRAME * 8 + 16];
-    padded[..len].copy_from_slice(bytes);
-    let mask = low_mask(width);
-    if width <= 56 {
-        let mut bit = 0;
-        for value in values.iter_mut() {
-            *value = (load_u64(&padded, bit >> 3) >> (bit & 7)) & mask;
-            bit += width;
-        }
-    } else {
-        for (at, value) in values.iter_mut().enumerate() {
-            let (byte, shift) = (at * width / 8, at * width % 8);
-            let wide = u128::from(load_u64(&padded, byte)) | (u128::from(load_u64(&padded, byte + 8)) << 64);
-            *value = (wide >> shift) as u64 & mask;
-        }
-    }
+    let bytes = decoder.take(packed_len(values.len(), width), "I1")?;
+    unpack_bytes(bytes, width, values);
     let spare = values.len() * width % 8;
     if spare > 0 && bytes.last().is_some_and(|last| last >> spare != 0) {
         return Err(decoder.corrupt("I2", "unused bits are not zero"));
     }
     Ok(())
+}
+
+/// One loop for each usual width, so that all shifts and masks in it are constants.
+macro_rules! unpack_each {
+    ($bytes:expr, $width:expr, $values:expr, $($usual:literal)+) => {
+        match $width {
+            0 => $values.fill(0),
+            $($usual => unpack_usual::<$usual>($bytes, $values),)+
+            width => unpack_wide($bytes, width, $values),
+        }
+    };
+}
+
+fn unpack_bytes(bytes: &[u8], width: usize, values: &mut [u64]) {
+    unpack_each!(
+        bytes, width, values,
+        1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
+    );
+}
+
+/// Unpacks values of `W` bits, at most 32.
+fn unpack_usual<const W: usize>(mut bytes: &[u8], values: &mut [u64]) {
+    let mut groups = values.chunks_exact_mut(GROUP);
+    while bytes.len() >= W + 8 {
+        let Some(group) = groups.next() else { break };
+        unpack_group::<W>(bytes, group);
+        bytes = &bytes[W..];
+    }
+    // Behind the last bytes stand zeros, so that the last values are read like all others.
+    let mut padded = [0; 2 * (32 + 8)];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    let mut at = 0;
+    for group in groups.by_ref() {
+        unpack_group::<W>(&padded[at..], group);
+        at += W;
+    }
+    let rest = groups.into_remainder();
+    let mut group = [0; GROUP];
+    unpack_group::<W>(&padded[at..], &mut group);
+    rest.copy_from_slice(&group[..rest.len()]);
+}
+
+/// Values that take a whole number of bytes, whatever their width.
+const GROUP: usize = 8;
+
+/// Unpacks the first [`GROUP`] values of `bytes`, of which eight more than these take must be there.
+#[inline(always)]
+fn unpack_group<const W: usize>(bytes: &[u8], group: &mut [u64]) {
+    let bytes = &bytes[..W + 8];
+    for (at, value) in group.iter_mut().enumerate().take(GROUP) {
+        *value = (load_u64(bytes, at * W / 8) >> (at * W % 8)) & low_mask(W);
+    }
+}
+
+fn unpack_wide(bytes: &[u8], width: usize, values: &mut [u64]) {
+    // Room for reading sixteen bytes at any value's first byte.
+    let mut padded = [0; FRAME * 8 + 16];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    for (at, value) in values.iter_mut().enumerate() {
+        let (byte, shift) = (at * width / 8, at * width % 8);
+        let wide = u128::from(load_u64(&padded, byte)) | (u128::from(load_u64(&padded, byte + 8)) << 64);
+        *value = (wide >> shift) as u64 & low_mask(width);
+    }
 }
 
 /// How many bytes `count` values of `width` bits take.

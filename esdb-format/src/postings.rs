@@ -143,6 +143,18 @@ impl<P: Pages> ListCursor<P> {
         Ok(self.frame[(position - self.first) as usize])
     }
 
+    /// The time numbers from `position` on that share its frame. It must be below the count.
+    pub(crate) fn from(&mut self, position: u64) -> Result<&[u64]> {
+        self.get(position)?;
+        Ok(&self.frame[(position - self.first) as usize..])
+    }
+
+    /// The time numbers up to and with `position` that share its frame. It must be below the count.
+    pub(crate) fn up_to(&mut self, position: u64) -> Result<&[u64]> {
+        self.get(position)?;
+        Ok(&self.frame[..=(position - self.first) as usize])
+    }
+
     /// Decodes the frame with number `frame`.
     fn load(&mut self, frame: u64) -> Result<()> {
         if let Some(tree) = &mut self.tree

@@ -10,10 +10,9 @@
 //! Data of [`APART`] bytes or more ends its chunk, and stands behind it as it is.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::codec::{Decoder, Encode, load_u32};
 use crate::compression::{Codec, Compressor, Decompressor};
@@ -113,7 +112,7 @@ impl RunWriter {
             grouping: 0..0,
             current: None,
             apart: Vec::new(),
-            codec: Decompressor::new(Codec::Lz4, Arc::default()),
+            codec: Decompressor::new(Codec::Lz4),
         };
         reader.advance()?;
         Ok(reader)
@@ -220,15 +219,20 @@ impl RunReader {
     /// False behind the last chunk.
     fn read_chunk(&mut self) -> Result<bool> {
         let fail = |source| spill_failed(&self.folder, source);
-        let mut head = [0; 8];
-        match self.input.read(&mut head[..1]).map_err(fail)? {
-            0 => return Ok(false),
-            _ => self.input.read_exact(&mut head[1..]).map_err(fail)?,
+        loop {
+            match self.input.fill_buf() {
+                Ok([]) => return Ok(false),
+                Ok(_) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(fail(error)),
+            }
         }
+        let mut head = [0; 8];
+        self.input.read_exact(&mut head).map_err(fail)?;
         let (len, stored) = (load_u32(&head), load_u32(&head[4..]));
         self.stored.resize(stored as usize, 0);
         self.input.read_exact(&mut self.stored).map_err(fail)?;
-        self.codec.unpack(&self.stored, len as usize, &mut self.records, Section::File, 0)?;
+        self.codec.unpack(&self.stored, len as usize, None, &mut self.records, Section::File, 0)?;
         self.next = 0;
         Ok(true)
     }

@@ -23,6 +23,13 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// All bytes, if they are in memory and cannot change as long as this source lives. They are then used in place.
+    ///
+    /// A map does not qualify: its bytes change when somebody writes to the file.
+    fn owned(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors
@@ -41,6 +48,10 @@ impl Source for Vec<u8> {
         true
     }
 
+    fn owned(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let bytes = slice(self, offset, buffer.len())?;
         buffer.copy_from_slice(bytes);
@@ -56,16 +67,48 @@ pub(crate) fn read(
     section: Section,
     rule: &'static str,
 ) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    copy(source, offset, len, &mut bytes, section, rule)?;
+    Ok(bytes)
+}
+
+/// The bytes that [`read`] copies: in place if nobody can change them, otherwise in `buffer`.
+pub(crate) fn borrow<'a>(
+    source: &'a (impl Source + ?Sized),
+    offset: u64,
+    len: u64,
+    buffer: &'a mut Vec<u8>,
+    section: Section,
+    rule: &'static str,
+) -> Result<&'a [u8]> {
+    let owned = source.owned().and_then(|bytes| slice(bytes, offset, usize::try_from(len).ok()?).ok());
+    match owned {
+        Some(bytes) => Ok(bytes),
+        None => {
+            copy(source, offset, len, buffer, section, rule)?;
+            Ok(buffer)
+        }
+    }
+}
+
+fn copy(
+    source: &(impl Source + ?Sized),
+    offset: u64,
+    len: u64,
+    buffer: &mut Vec<u8>,
+    section: Section,
+    rule: &'static str,
+) -> Result<()> {
     let end = offset.checked_add(len);
     if end.is_none_or(|end| end > source.len()) {
         let reason = format!("{len} bytes needed, the file ends at {}", source.len());
         return Err(Error::corrupt(section, offset, rule, reason));
     }
-    let mut bytes = vec![0; len as usize];
+    // What the buffer held before is overwritten, not cleared.
+    buffer.resize(len as usize, 0);
     source
-        .read_at(offset, &mut bytes)
-        .map_err(Error::io(format!("cannot read {len} bytes of {section} at byte {offset}")))?;
-    Ok(bytes)
+        .read_at(offset, buffer)
+        .map_err(Error::io(format!("cannot read {len} bytes of {section} at byte {offset}")))
 }
 
 /// The `len` bytes of `bytes` from `offset` on.

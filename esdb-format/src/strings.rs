@@ -47,9 +47,27 @@ impl Strings {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    /// Gives back room that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    /// The lengths of all strings added up.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + 4 * self.ends.capacity()
+    }
+
+    /// Goes past one front-coded string.
+    pub(crate) fn skip(decoder: &mut Decoder<'_>) -> Result<()> {
+        decoder.varint("B4")?;
+        let suffix = decoder.varint_up_to(limits::KEY as u64, "length of a key", "L1")?;
+        decoder.take(suffix, "B4").map(|_| ())
     }
 
     /// Decodes one front-coded string and appends it. `first`: it begins a list.
@@ -61,16 +79,15 @@ impl Strings {
             (false, 1) => 0..self.bytes.len(),
             (false, len) => self.ends[len - 2] as usize..self.bytes.len(),
         };
-        let here = decoder.clone();
         let shared = decoder.varint("B4")?;
         let suffix = decoder.varint("B4")?;
         if shared > previous.len() as u64 {
             return Err(
-                here.corrupt("K1", format!("{shared} bytes shared with a string of {}", previous.len()))
+                decoder.corrupt("K1", format!("{shared} bytes shared with a string of {}", previous.len()))
             );
         }
         if suffix > limits::KEY as u64 - shared {
-            return Err(here.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
+            return Err(decoder.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
         }
         let (shared, suffix) = (shared as usize, decoder.take(suffix as usize, "B4")?);
         if self.bytes.len() + shared + suffix.len() > limits::AREA {

@@ -122,3 +122,27 @@ fn a_space_over_a_thousand_groupings_decompresses_each_frame_about_once() {
         file.statistics().frames
     );
 }
+
+#[test]
+fn pairs_are_there_whoever_asks_and_whenever() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    write(&path, 50);
+    let file = Reader::open(&path).unwrap();
+    let expected = all(file.space("s4").unwrap());
+    for late in [0, 1, 8, 100, 1_500] {
+        // From both ends in turn; the first events are not asked.
+        let (mut scan, mut found, mut back) = (file.space("s4").unwrap(), 0, false);
+        while let Some(event) = if back { scan.next_back() } else { scan.next() } {
+            let place = if back { expected.len() - 1 - found / 2 } else { found / 2 };
+            let (event, expected) = (event.unwrap(), &expected[place]);
+            assert_eq!(event.data(), expected.data);
+            if found >= late {
+                assert_eq!(event.clone().into_owned().unwrap(), *expected);
+                assert_eq!(event.indexes().unwrap().count(), 1);
+            }
+            (found, back) = (found + 1, !back);
+        }
+        assert_eq!(found, expected.len());
+    }
+}

@@ -9,27 +9,32 @@ use crate::error::{Result, Section};
 use crate::limits;
 use crate::packed::decode_column;
 
+use super::get_or_decode;
 use super::head::Head;
-use super::indexes::Indexes;
+use super::indexes::{IndexColumn, Indexes};
 use super::payload::Layout;
-use super::runs::Runs;
+use super::runs::{Keys, Runs};
 
-/// A block read from a file: its columns, checked and owned. Payload frames stay in the file.
-pub(crate) struct Block {
+/// A block's columns, checked and owned. Payload frames stay in the file.
+///
+/// What strings take when they are decoded cannot be told beforehand: keys and index values are decoded apart, for
+/// somebody else to keep.
+pub(crate) struct Columns {
     head: Head,
-    columns: Vec<u8>,
+    bytes: Vec<u8>,
     areas: Areas,
     runs: Runs,
     codecs: Arc<Codecs>,
-    times: OnceLock<Vec<i64>>,
-    payload: OnceLock<Layout>,
-    indexes: OnceLock<Indexes>,
+    times: OnceLock<Arc<Vec<i64>>>,
+    payload: OnceLock<Arc<Layout>>,
 }
 
 /// Where the areas lie inside the columns, and how many things they hold.
 struct Areas {
     frames_count: usize,
+    keys_len: usize,
     values_len: usize,
+    keys: Range<usize>,
     times: Range<usize>,
     lengths: Range<usize>,
     frames: Range<usize>,
@@ -37,25 +42,25 @@ struct Areas {
     indexes: Vec<Range<usize>>,
 }
 
-impl Block {
+impl Columns {
     /// Decodes columns whose checksum was compared.
     ///
     /// # Errors
     ///
-    /// Corrupt if the directory, the keys or the runs break a rule.
-    pub(crate) fn decode(head: Head, columns: Vec<u8>, codecs: Arc<Codecs>) -> Result<Self> {
+    /// Corrupt if the directory or the runs break a rule.
+    pub(crate) fn decode(head: Head, bytes: Vec<u8>, codecs: Arc<Codecs>) -> Result<Self> {
         let rows = head.count as usize;
         let start = head.offset + Head::SIZE as u64;
-        let mut decoder = Decoder::new(&columns, start, Section::Block);
+        let mut decoder = Decoder::new(&bytes, start, Section::Block);
         let spaces = decoder.varint_up_to(rows as u64, "number of spaces", "B6")?;
         let groupings = decoder.varint_up_to(rows as u64, "number of groupings", "B6")?;
         let frames_count = decoder.varint_up_to(rows as u64, "number of frames", "B6")?;
-        let names = decoder.varint_up_to(columns.len() as u64, "number of index names", "B4")?;
+        let names = decoder.varint_up_to(bytes.len() as u64, "number of index names", "B4")?;
         if spaces == 0 || spaces > groupings || frames_count == 0 {
             let reason = format!("{spaces} spaces, {groupings} groupings, {frames_count} frames");
             return Err(decoder.corrupt("B6", reason));
         }
-        let most = columns.len() as u64;
+        let most = bytes.len() as u64;
         let keys_len = decoder.varint_up_to(limits::AREA as u64, "length of the keys", "L1")?;
         let mut lens = [0; 5];
         for len in &mut lens {
@@ -68,7 +73,7 @@ impl Block {
             index_lens.push(decoder.varint_up_to(most, "length of an index column", "B4")?);
         }
 
-        let mut next = columns.len() - decoder.remaining();
+        let mut next = bytes.len() - decoder.remaining();
         let mut area = |len: usize| -> Result<Range<usize>> {
             let start = next;
             decoder.take(len, "B4")?;
@@ -81,23 +86,11 @@ impl Block {
         let values = area(values_stored)?;
         let indexes = index_lens.into_iter().map(area).collect::<Result<_>>()?;
         decoder.finish("B4")?;
-        let areas = Areas { frames_count, values_len, times, lengths, frames, values, indexes };
-
-        let at = |range: &Range<usize>| start + range.start as u64;
-        let unpacked = codecs.unpack_area(&columns[keys.clone()], keys_len, at(&keys))?;
-        let keys = Decoder::unpacked(&unpacked, at(&keys), Section::Block);
-        let runs = Decoder::new(&columns[runs.clone()], at(&runs), Section::Block);
-        let runs = Runs::decode(keys, runs, spaces, groupings, rows)?;
-        Ok(Self {
-            head,
-            columns,
-            areas,
-            runs,
-            codecs,
-            times: OnceLock::new(),
-            payload: OnceLock::new(),
-            indexes: OnceLock::new(),
-        })
+        let runs = Decoder::new(&bytes[runs.clone()], start + runs.start as u64, Section::Block);
+        let runs = Runs::decode(runs, spaces, groupings, rows)?;
+        let areas =
+            Areas { frames_count, keys_len, values_len, keys, times, lengths, frames, values, indexes };
+        Ok(Self { head, bytes, areas, runs, codecs, times: OnceLock::new(), payload: OnceLock::new() })
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -108,75 +101,64 @@ impl Block {
         self.head.count as usize
     }
 
-    /// An estimate of the memory in use once every area was decoded.
+    /// Bytes of memory in use once times and payload were decoded.
     pub(crate) fn memory(&self) -> usize {
-        3 * self.columns.len() + self.runs.memory() + self.rows() * (12 + 4 * self.areas.indexes.len()) + 512
+        let times = self.rows() * size_of::<i64>();
+        size_of::<Self>()
+            + self.bytes.capacity()
+            + self.areas.indexes.capacity() * size_of::<Range<usize>>()
+            + self.runs.memory()
+            + times
+            + Layout::memory(self.rows(), self.areas.frames_count)
     }
 
     fn area(&self, range: &Range<usize>) -> Decoder<'_> {
-        Decoder::new(&self.columns[range.clone()], self.area_offset(range), Section::Block)
+        Decoder::new(&self.bytes[range.clone()], self.area_offset(range), Section::Block)
     }
 
     fn area_offset(&self, range: &Range<usize>) -> u64 {
         self.head.offset + (Head::SIZE + range.start) as u64
     }
 
-    pub(crate) fn grouping_runs(&self) -> usize {
-        self.runs.groupings.len()
+    /// Hands the `len` bytes of a compressed area to `decode`.
+    fn unpacked<T>(
+        &self,
+        range: &Range<usize>,
+        len: usize,
+        decode: impl FnOnce(Decoder<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let offset = self.area_offset(range);
+        let bytes = self.codecs.unpack_area(&self.bytes[range.clone()], len, offset)?;
+        decode(Decoder::unpacked(&bytes, offset, Section::Block))
     }
 
-    /// The number of the grouping run that `row` is in.
-    pub(crate) fn grouping_run(&self, row: usize) -> usize {
-        match self.runs.grouping_ends.as_slice() {
-            [_] => 0,
-            ends => ends.partition_point(|&end| end as usize <= row),
-        }
+    /// Which rows belong to which grouping, which groupings to which space.
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
     }
 
-    /// The number of the space run that a grouping run is in.
-    pub(crate) fn space_run(&self, grouping_run: usize) -> usize {
-        match self.runs.space_ends.as_slice() {
-            [_] => 0,
-            ends => ends.partition_point(|&end| end as usize <= grouping_run),
-        }
-    }
-
-    /// The rows of a grouping run.
-    pub(crate) fn run_rows(&self, grouping_run: usize) -> Range<usize> {
-        let start = if grouping_run == 0 { 0 } else { self.runs.grouping_ends[grouping_run - 1] as usize };
-        start..self.runs.grouping_ends[grouping_run] as usize
-    }
-
-    pub(crate) fn space(&self, space_run: usize) -> &[u8] {
-        self.runs.spaces.get(space_run)
-    }
-
-    pub(crate) fn grouping(&self, grouping_run: usize) -> &[u8] {
-        self.runs.groupings.get(grouping_run)
-    }
-
-    /// Space and grouping of a row.
-    pub(crate) fn keys_of(&self, row: usize) -> (&[u8], &[u8]) {
-        let grouping = self.grouping_run(row);
-        (self.space(self.space_run(grouping)), self.grouping(grouping))
+    /// Decodes spaces and groupings.
+    pub(crate) fn decode_keys(&self) -> Result<Keys> {
+        self.unpacked(&self.areas.keys, self.areas.keys_len, |area| Keys::decode(area, &self.runs))
     }
 
     /// The timestamps of all rows.
-    pub(crate) fn times(&self) -> Result<&[i64]> {
-        get_or_decode(&self.times, || self.decode_times()).map(Vec::as_slice)
+    pub(crate) fn times(&self) -> Result<&Arc<Vec<i64>>> {
+        get_or_decode(&self.times, || self.decode_times().map(Arc::new))
     }
 
     fn decode_times(&self) -> Result<Vec<i64>> {
         let mut decoder = self.area(&self.areas.times);
         let base = decoder.svarint("B4")?;
         let step = decoder.varint("B4")?;
-        let mut firsts = Vec::with_capacity(self.grouping_runs());
-        decode_column(&mut decoder, self.grouping_runs(), |frame| {
+        let (rows, runs) = (self.rows(), self.runs.grouping_ends.as_slice());
+        let mut firsts = Vec::with_capacity(runs.len());
+        decode_column(&mut decoder, runs.len(), |frame| {
             firsts.extend_from_slice(frame);
             Ok(())
         })?;
-        let mut deltas = Vec::with_capacity(self.rows());
-        decode_column(&mut decoder, self.rows() - self.grouping_runs(), |frame| {
+        let mut deltas = Vec::with_capacity(rows);
+        decode_column(&mut decoder, rows - runs.len(), |frame| {
             deltas.extend_from_slice(frame);
             Ok(())
         })?;
@@ -184,52 +166,68 @@ impl Block {
         if firsts.iter().copied().min() != Some(0) || step == 0 {
             return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
-        let mut times = Vec::with_capacity(self.rows());
-        let mut deltas = deltas.iter();
-        for (run, &first) in firsts.iter().enumerate() {
-            let later = |time: i64, steps: u64| time.checked_add_unsigned(steps.checked_mul(step)?);
-            let mut time = later(base, first);
-            let rows = self.run_rows(run).len();
-            times.extend(time);
-            for &delta in deltas.by_ref().take(rows - 1) {
-                time = time.and_then(|time| later(time, delta));
-                times.extend(time);
+        let mut times = Vec::with_capacity(rows);
+        let (mut start, mut deltas) = (0, deltas.as_slice());
+        for (&first, &end) in firsts.iter().zip(runs) {
+            let (here, rest) = deltas.split_at(end as usize - start - 1);
+            if add_up(base, step, first, here, &mut times).is_none() {
+                return Err(decoder.corrupt("B5", "timestamp exceeds 64 bits"));
             }
-        }
-        if times.len() != self.rows() {
-            return Err(decoder.corrupt("B5", "timestamp exceeds 64 bits"));
+            (start, deltas) = (end as usize, rest);
         }
         Ok(times)
     }
 
     /// Where the payload of each row is.
-    pub(crate) fn payload(&self) -> Result<&Layout> {
+    pub(crate) fn payload(&self) -> Result<&Arc<Layout>> {
         get_or_decode(&self.payload, || {
             let lengths = self.area(&self.areas.lengths);
             let frames = self.area(&self.areas.frames);
-            Layout::decode(lengths, frames, &self.head, self.areas.frames_count)
+            Layout::decode(lengths, frames, &self.head, self.areas.frames_count).map(Arc::new)
         })
     }
 
-    /// The index values of all rows.
-    pub(crate) fn indexes(&self) -> Result<&Indexes> {
-        get_or_decode(&self.indexes, || {
-            let range = &self.areas.values;
-            let offset = self.area_offset(range);
-            let values =
-                self.codecs.unpack_area(&self.columns[range.clone()], self.areas.values_len, offset)?;
-            let values = Decoder::unpacked(&values, offset, Section::Block);
-            let columns: Vec<_> = self.areas.indexes.iter().map(|range| self.area(range)).collect();
-            Indexes::decode(values, columns, self.rows())
+    /// Decodes the index values of all rows.
+    pub(crate) fn decode_indexes(&self) -> Result<Indexes> {
+        let columns: Vec<_> = self.areas.indexes.iter().map(|range| self.area(range)).collect();
+        self.unpacked(&self.areas.values, self.areas.values_len, |area| {
+            Indexes::decode(area, columns, self.rows())
+        })
+    }
+
+    /// Decodes the values that the rows have for one name; `None` if no row has one.
+    pub(crate) fn decode_index(&self, name: &[u8]) -> Result<Option<IndexColumn>> {
+        self.unpacked(&self.areas.values, self.areas.values_len, |mut area| {
+            match Indexes::seek(&mut area, self.areas.indexes.len(), name)? {
+                Some(number) => {
+                    let column = self.area(&self.areas.indexes[number]);
+                    IndexColumn::decode(&mut area, column, self.rows()).map(Some)
+                }
+                None => Ok(None),
+            }
         })
     }
 }
 
-/// What `cell` holds; decoded first if nobody did before.
-fn get_or_decode<T>(cell: &OnceLock<T>, decode: impl FnOnce() -> Result<T>) -> Result<&T> {
-    if let Some(value) = cell.get() {
-        return Ok(value);
+/// Appends the timestamps of a run: the first one lies `first` steps behind `base`, each other as many behind the one before
+/// as its delta says. `None` if one of them leaves 64 bits.
+fn add_up(base: i64, step: u64, first: u64, deltas: &[u64], times: &mut Vec<i64>) -> Option<()> {
+    let first = base.checked_add_unsigned(first.checked_mul(step)?)?;
+    times.push(first);
+    // Nothing can overflow on the way if it would not with the largest delta each time.
+    let largest = deltas.iter().copied().max().unwrap_or(0);
+    let furthest = largest.checked_mul(step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
+    let mut time = first;
+    if furthest.and_then(|furthest| first.checked_add_unsigned(furthest)).is_some() {
+        times.extend(deltas.iter().map(|&delta| {
+            time = time.wrapping_add_unsigned(delta * step);
+            time
+        }));
+        return Some(());
     }
-    let value = decode()?;
-    Ok(cell.get_or_init(|| value))
+    for &delta in deltas {
+        time = time.checked_add_unsigned(delta.checked_mul(step)?)?;
+        times.push(time);
+    }
+    Some(())
 }

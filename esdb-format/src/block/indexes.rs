@@ -11,18 +11,18 @@ use crate::strings::Strings;
 /// All index columns of a block, names ascending.
 pub(crate) struct Indexes {
     names: Strings,
-    values: Strings,
     columns: Vec<IndexColumn>,
 }
 
 /// The values that the events have for one name.
 pub(crate) struct IndexColumn {
-    /// Which of the block's values are this name's.
-    values: Range<usize>,
+    /// Ascending.
+    values: Strings,
     entries: Entries,
 }
 
-enum Entries {
+/// Which rows have which values.
+pub(crate) enum Entries {
     /// Every row has one value: its place.
     OneEach(Vec<u32>),
     /// Rows and places, ascending.
@@ -31,62 +31,44 @@ enum Entries {
 
 impl Indexes {
     pub(super) fn decode(mut area: Decoder<'_>, columns: Vec<Decoder<'_>>, rows: usize) -> Result<Self> {
-        let (mut names, mut values) = (Strings::default(), Strings::default());
+        let mut names = Strings::default();
         let mut decoded = Vec::with_capacity(columns.len());
-        for (number, column) in columns.into_iter().enumerate() {
-            names.decode(&mut area, number == 0)?;
-            if number > 0 && names.get(number - 1) >= names.get(number) {
-                return Err(area.corrupt("B8", "index names do not ascend"));
+        let mut bytes = 0;
+        for column in columns {
+            decode_name(&mut names, &mut area)?;
+            let column = IndexColumn::decode(&mut area, column, rows)?;
+            bytes += column.values.bytes();
+            if bytes > limits::AREA {
+                return Err(area.corrupt("L1", format!("values of a block exceed {} bytes", limits::AREA)));
             }
-            let count = area.varint_up_to(area.remaining() as u64, "number of values", "B4")?;
-            let start = values.len();
-            for place in start..start + count {
-                values.decode(&mut area, place == start)?;
-                if place > start && values.get(place - 1) >= values.get(place) {
-                    return Err(area.corrupt("B8", "index values do not ascend"));
-                }
-            }
-            decoded.push(IndexColumn {
-                values: start..start + count,
-                entries: Entries::decode(column, rows, count)?,
-            });
+            decoded.push(column);
         }
         area.finish("B4")?;
-        Ok(Self { names, values, columns: decoded })
+        Ok(Self { names, columns: decoded })
+    }
+
+    /// Goes to where the values of `name` begin, among `count` names; returns its number.
+    pub(super) fn seek(area: &mut Decoder<'_>, count: usize, name: &[u8]) -> Result<Option<usize>> {
+        let mut names = Strings::default();
+        for number in 0..count {
+            if decode_name(&mut names, area)? == name {
+                return Ok(Some(number));
+            }
+            for _ in 0..value_count(area)? {
+                Strings::skip(area)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        let columns = self.columns.iter().map(|column| size_of::<IndexColumn>() + column.memory());
+        size_of::<Self>() + self.names.memory() + columns.sum::<usize>()
     }
 
     pub(crate) fn columns(&self) -> &[IndexColumn] {
         &self.columns
-    }
-
-    pub(crate) fn name(&self, column: usize) -> &[u8] {
-        self.names.get(column)
-    }
-
-    /// The column of a name, if an event of the block has it.
-    pub(crate) fn column(&self, name: &[u8]) -> Option<usize> {
-        let (mut low, mut high) = (0, self.names.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.names.get(middle) < name { low = middle + 1 } else { high = middle }
-        }
-        (low < self.names.len() && self.names.get(low) == name).then_some(low)
-    }
-
-    /// The values of a column, ascending.
-    pub(crate) fn values(&self, column: usize) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.columns[column].values.clone().map(|place| self.values.get(place))
-    }
-
-    /// The place of a value in its column.
-    pub(crate) fn place(&self, column: usize, value: &[u8]) -> Option<u32> {
-        let Range { start, end } = self.columns[column].values.clone();
-        let (mut low, mut high) = (start, end);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.values.get(middle) < value { low = middle + 1 } else { high = middle }
-        }
-        (low < end && self.values.get(low) == value).then(|| (low - start) as u32)
     }
 
     /// The pairs of a row, ascending.
@@ -95,9 +77,64 @@ impl Indexes {
     }
 }
 
+/// Decodes the next name, which must be greater than the one before.
+fn decode_name<'a>(names: &'a mut Strings, area: &mut Decoder<'_>) -> Result<&'a [u8]> {
+    let number = names.len();
+    names.decode(area, number == 0)?;
+    if number > 0 && names.get(number - 1) >= names.get(number) {
+        return Err(area.corrupt("B8", "index names do not ascend"));
+    }
+    Ok(names.get(number))
+}
+
+fn value_count(area: &mut Decoder<'_>) -> Result<usize> {
+    area.varint_up_to(area.remaining() as u64, "number of values", "B4")
+}
+
 impl IndexColumn {
+    /// Decodes the values, which stand in `area` behind their name, and the places in `column`.
+    pub(super) fn decode(area: &mut Decoder<'_>, column: Decoder<'_>, rows: usize) -> Result<Self> {
+        let count = value_count(area)?;
+        let mut values = Strings::default();
+        for place in 0..count {
+            values.decode(area, place == 0)?;
+            if place > 0 && values.get(place - 1) >= values.get(place) {
+                return Err(area.corrupt("B8", "index values do not ascend"));
+            }
+        }
+        values.shrink();
+        Ok(Self { values, entries: Entries::decode(column, rows, count)? })
+    }
+
+    fn memory(&self) -> usize {
+        let entries = match &self.entries {
+            Entries::OneEach(places) => places.capacity(),
+            Entries::Listed { rows, places } => rows.capacity() + places.capacity(),
+        };
+        self.values.memory() + 4 * entries
+    }
+
+    /// The values, ascending: what places are places in.
+    pub(crate) fn values(&self) -> &Strings {
+        &self.values
+    }
+
+    /// The place of a value.
+    pub(crate) fn place(&self, value: &[u8]) -> Option<u32> {
+        let (mut low, mut high) = (0, self.values.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.values.get(middle) < value { low = middle + 1 } else { high = middle }
+        }
+        (low < self.values.len() && self.values.get(low) == value).then_some(low as u32)
+    }
+
     pub(crate) fn value_count(&self) -> usize {
         self.values.len()
+    }
+
+    pub(crate) fn entries(&self) -> &Entries {
+        &self.entries
     }
 
     /// The places of a row's values, ascending.
@@ -211,7 +248,6 @@ impl<'a> Iterator for RowPairs<'a> {
         let (&place, rest) = self.places.split_first()?;
         self.places = rest;
         let column = self.column - 1;
-        let value = self.indexes.columns[column].values.start + place as usize;
-        Some((self.indexes.name(column), self.indexes.values.get(value)))
+        Some((self.indexes.names.get(column), self.indexes.columns[column].values.get(place as usize)))
     }
 }

@@ -11,12 +11,14 @@ mod indexes;
 mod payload;
 mod runs;
 
-pub(crate) use columns::Block;
+pub(crate) use columns::Columns;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
 pub(crate) use head::Head;
-pub(crate) use indexes::{IndexColumn, RowPairs};
+pub(crate) use indexes::{Entries, IndexColumn, Indexes, RowPairs};
+pub(crate) use payload::Layout;
+pub(crate) use runs::Keys;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::checksum::{check, compare};
 use crate::codecs::Codecs;
@@ -24,9 +26,58 @@ use crate::error::{Error, Result, Section};
 use crate::header;
 use crate::source::{Source, read};
 
-/// Reads head and columns of the block at `offset`, with all checksums compared if `checks` is set.
-///
-/// `expected` is the head's checksum as a handle states it.
+/// A block for who reads it alone, with everything that is decoded of it. Scans share the parts through a cache.
+pub(crate) struct Block {
+    columns: Columns,
+    keys: Keys,
+    indexes: OnceLock<Indexes>,
+}
+
+impl Block {
+    /// Decodes the keys.
+    pub(crate) fn new(columns: Columns) -> Result<Self> {
+        Ok(Self { keys: columns.decode_keys()?, columns, indexes: OnceLock::new() })
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        self.columns.head()
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.columns.rows()
+    }
+
+    /// Space and grouping of a row.
+    pub(crate) fn keys_of(&self, row: usize) -> (&[u8], &[u8]) {
+        self.keys.of_row(row, self.columns.runs())
+    }
+
+    /// The timestamps of all rows.
+    pub(crate) fn times(&self) -> Result<&[i64]> {
+        self.columns.times().map(|times| times.as_slice())
+    }
+
+    /// Where the payload of each row is.
+    pub(crate) fn payload(&self) -> Result<&Layout> {
+        self.columns.payload().map(|payload| &**payload)
+    }
+
+    /// The index values of all rows.
+    pub(crate) fn indexes(&self) -> Result<&Indexes> {
+        get_or_decode(&self.indexes, || self.columns.decode_indexes())
+    }
+}
+
+/// What `cell` holds; decoded first if nobody did before.
+fn get_or_decode<T>(cell: &OnceLock<T>, decode: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = decode()?;
+    Ok(cell.get_or_init(|| value))
+}
+
+/// Reads a whole block but its payload. See [`read_columns`].
 pub(crate) fn read_block(
     source: &(impl Source + ?Sized),
     offset: u64,
@@ -34,6 +85,19 @@ pub(crate) fn read_block(
     layout: &header::Layout,
     codecs: &Arc<Codecs>,
 ) -> Result<Block> {
+    Block::new(read_columns(source, offset, expected, layout, codecs)?)
+}
+
+/// Reads head and columns of the block at `offset`, with all checksums compared.
+///
+/// `expected` is the head's checksum as a handle states it.
+pub(crate) fn read_columns(
+    source: &(impl Source + ?Sized),
+    offset: u64,
+    expected: Option<u32>,
+    layout: &header::Layout,
+    codecs: &Arc<Codecs>,
+) -> Result<Columns> {
     let head = read_head(source, offset, layout)?;
     if let Some(expected) = expected {
         compare(expected, head.checksum, Section::Block, offset, "T1")?;
@@ -41,7 +105,7 @@ pub(crate) fn read_block(
     let start = offset + Head::SIZE as u64;
     let columns = read(source, start, u64::from(head.columns_len), Section::Block, "B4")?;
     check(head.columns_checksum, &columns, Section::Block, start, "B1")?;
-    Block::decode(head, columns, Arc::clone(codecs))
+    Columns::decode(head, columns, Arc::clone(codecs))
 }
 
 pub(crate) fn read_head(

@@ -33,13 +33,18 @@ impl Layout {
         let mut total = 0_u64;
         let here = lengths.clone();
         decode_column(&mut lengths, rows, |frame| {
-            for &len in frame {
-                total = total.saturating_add(len);
-                if len > limits::DATA as u64 || total > (limits::DATA + limits::BLOCK_DATA) as u64 {
-                    return Err(here.corrupt("L1", "events of a block are too long"));
-                }
-                starts.push(total as u32);
+            let mut end = total as u32;
+            let longest = frame.iter().copied().max().unwrap_or(0);
+            if longest <= limits::DATA as u64 {
+                total += frame.iter().sum::<u64>();
             }
+            if longest > limits::DATA as u64 || total > (limits::DATA + limits::BLOCK_DATA) as u64 {
+                return Err(here.corrupt("L1", "events of a block are too long"));
+            }
+            starts.extend(frame.iter().map(|&len| {
+                end += len as u32;
+                end
+            }));
             Ok(())
         })?;
         lengths.finish("B4")?;
@@ -75,6 +80,11 @@ impl Layout {
         &self.frames
     }
 
+    /// Bytes of memory that a layout takes.
+    pub(super) fn memory(rows: usize, frames: usize) -> usize {
+        size_of::<Self>() + 4 * (rows + 1) + frames * (4 + size_of::<FrameAt>())
+    }
+
     /// The number of the frame that holds `row`.
     pub(crate) fn frame_of(&self, row: usize) -> usize {
         self.frame_ends.partition_point(|&end| end as usize <= row)
@@ -88,8 +98,17 @@ impl Layout {
 
     /// Where the data of `row`, which is in `frame`, lies in the uncompressed frame.
     pub(crate) fn range_in(&self, frame: usize, row: usize) -> Range<usize> {
-        let base = self.starts[self.frame_rows(frame).start];
-        (self.starts[row] - base) as usize..(self.starts[row + 1] - base) as usize
+        self.range_from(self.frame_start(frame), row)
+    }
+
+    /// Where the data of a frame begins among the uncompressed data of the whole block.
+    pub(crate) fn frame_start(&self, frame: usize) -> u32 {
+        self.starts[self.frame_rows(frame).start]
+    }
+
+    /// Where the data of `row` lies in the uncompressed frame that begins at `frame_start`.
+    pub(crate) fn range_from(&self, frame_start: u32, row: usize) -> Range<usize> {
+        (self.starts[row] - frame_start) as usize..(self.starts[row + 1] - frame_start) as usize
     }
 
     /// All uncompressed data of the block, in bytes.

@@ -1,59 +1,122 @@
 //! Which rows of a block belong to which space and grouping (spec §5.2, areas 1 and 2).
 
+use std::ops::Range;
+
 use crate::codec::Decoder;
 use crate::error::{Error, Result, Section};
 use crate::packed::decode_column;
 use crate::strings::Strings;
 
 /// Which rows belong to which grouping, which groupings to which space.
-pub(super) struct Runs {
-    pub(super) spaces: Strings,
+pub(crate) struct Runs {
     /// For each space, the number behind its last grouping.
     pub(super) space_ends: Vec<u32>,
-    pub(super) groupings: Strings,
     /// For each grouping run, the row behind its last one.
     pub(super) grouping_ends: Vec<u32>,
 }
 
+/// The spaces and groupings of a block, one of each run.
+pub(crate) struct Keys {
+    spaces: Strings,
+    groupings: Strings,
+}
+
 impl Runs {
     pub(super) fn decode(
-        mut keys: Decoder<'_>,
-        mut runs: Decoder<'_>,
+        mut area: Decoder<'_>,
         space_count: usize,
         grouping_count: usize,
         rows: usize,
     ) -> Result<Self> {
+        let space_ends = decode_ends(&mut area, space_count, grouping_count)?;
+        let grouping_ends = decode_ends(&mut area, grouping_count, rows)?;
+        area.finish("B4")?;
+        Ok(Self { space_ends, grouping_ends })
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        4 * (self.space_ends.capacity() + self.grouping_ends.capacity())
+    }
+
+    /// For each grouping run, the row behind its last one.
+    pub(crate) fn grouping_ends(&self) -> &[u32] {
+        &self.grouping_ends
+    }
+
+    /// For each space run, the number behind its last grouping run.
+    pub(crate) fn space_ends(&self) -> &[u32] {
+        &self.space_ends
+    }
+
+    /// The number of the grouping run that `row` is in.
+    pub(crate) fn grouping_of(&self, row: usize) -> usize {
+        run_of(&self.grouping_ends, row)
+    }
+
+    /// The number of the space run that a grouping run is in.
+    pub(crate) fn space_of(&self, grouping_run: usize) -> usize {
+        run_of(&self.space_ends, grouping_run)
+    }
+
+    /// The rows of a grouping run.
+    pub(crate) fn rows_of(&self, grouping_run: usize) -> Range<usize> {
+        let start = if grouping_run == 0 { 0 } else { self.grouping_ends[grouping_run - 1] as usize };
+        start..self.grouping_ends[grouping_run] as usize
+    }
+}
+
+fn run_of(ends: &[u32], place: usize) -> usize {
+    match ends {
+        [_] => 0,
+        ends => ends.partition_point(|&end| end as usize <= place),
+    }
+}
+
+impl Keys {
+    pub(super) fn decode(mut area: Decoder<'_>, runs: &Runs) -> Result<Self> {
         let mut spaces = Strings::default();
-        for place in 0..space_count {
-            spaces.decode(&mut keys, place == 0)?;
+        for place in 0..runs.space_ends.len() {
+            spaces.decode(&mut area, place == 0)?;
             if place > 0 && spaces.get(place - 1) >= spaces.get(place) {
-                return Err(keys.corrupt("B5", "spaces do not ascend"));
+                return Err(area.corrupt("B5", "spaces do not ascend"));
             }
         }
         let mut groupings = Strings::default();
-        for place in 0..grouping_count {
-            groupings.decode(&mut keys, place == 0)?;
+        for place in 0..runs.grouping_ends.len() {
+            groupings.decode(&mut area, place == 0)?;
         }
-        keys.finish("B4")?;
-        let space_ends = decode_ends(&mut runs, space_count, grouping_count)?;
-        let grouping_ends = decode_ends(&mut runs, grouping_count, rows)?;
-        runs.finish("B4")?;
+        area.finish("B4")?;
         let mut start = 0;
-        for &end in &space_ends {
+        for &end in &runs.space_ends {
             for place in start + 1..end as usize {
                 if groupings.get(place - 1) >= groupings.get(place) {
-                    return Err(keys.corrupt("B5", "groupings do not ascend"));
+                    return Err(area.corrupt("B5", "groupings do not ascend"));
                 }
             }
             start = end as usize;
         }
-        Ok(Self { spaces, space_ends, groupings, grouping_ends })
+        spaces.shrink();
+        groupings.shrink();
+        Ok(Self { spaces, groupings })
     }
 
-    pub(super) fn memory(&self) -> usize {
-        self.spaces.memory()
-            + self.groupings.memory()
-            + 4 * (self.space_ends.len() + self.grouping_ends.len())
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.spaces.memory() + self.groupings.memory()
+    }
+
+    pub(crate) fn space(&self, space_run: usize) -> &[u8] {
+        self.spaces.get(space_run)
+    }
+
+    pub(crate) fn grouping(&self, grouping_run: usize) -> &[u8] {
+        self.groupings.get(grouping_run)
+    }
+
+    /// Space and grouping of a row.
+    pub(crate) fn of_row(&self, row: usize, runs: &Runs) -> (&[u8], &[u8]) {
+        let grouping = runs.grouping_of(row);
+        (self.space(runs.space_of(grouping)), self.grouping(grouping))
     }
 }
 

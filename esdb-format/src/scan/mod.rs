@@ -1,8 +1,12 @@
 //! Queries: which events, in which order, from both ends.
 //!
-//! A query over contiguous ordinals walks blocks ([`rows`]); every other one walks time numbers ([`numbers`]), turns
-//! them into ordinals, and fetches a window of events at a time ([`window`]).
+//! A query over contiguous ordinals walks blocks ([`rows`]), perhaps past a [`filter`]; every other one walks time numbers
+//! ([`numbers`]), turns them into ordinals, and fetches a window of events at a time ([`window`]). Both hand over batches of
+//! events, one to each end of the scan.
 
+mod blocks;
+mod event;
+mod filter;
 mod numbers;
 mod ordinals;
 mod plan;
@@ -12,19 +16,16 @@ mod window;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
-use crate::block::{Block, RowPairs};
 use crate::error::{Error, Result};
-use crate::event::{Event, EventBuf};
 use crate::file::OpenFile;
 
+pub(crate) use blocks::{block_entry, check_holds, end_of_block, rows_within, timestamp_of};
+use event::Batch;
+pub use event::{Pairs, StoredEvent};
+pub(crate) use filter::RowFilter;
 pub(crate) use numbers::Numbers;
 pub(crate) use ordinals::Ordinals;
-pub(crate) use plan::{
-    Plan, grouping_ordinals, ordinals_in, rows_within, space_entry, time_numbers_in, timestamp_of,
-};
-use window::{Window, WindowPairs};
-
-pub(crate) use rows::{RowFilter, block_entry, block_of, check_holds};
+pub(crate) use plan::{Plan, grouping_ordinals, ordinals_in, space_entry, time_numbers_in};
 
 /// Which events a query selects.
 #[derive(Clone, Debug, Default)]
@@ -84,159 +85,6 @@ impl Times {
     }
 }
 
-/// An event in a file: a place in decoded events, and the event's data.
-///
-/// Cheap to clone and to hand to other threads. It keeps its neighbours in memory, those of its block or of the window that a
-/// scan fetched; use [`into_owned`](Self::into_owned) to keep one event without them.
-#[derive(Clone)]
-pub struct StoredEvent {
-    origin: Origin,
-    timestamp: i64,
-    data: Arc<Vec<u8>>,
-    range: Range<usize>,
-}
-
-/// Where an event was decoded.
-#[derive(Clone)]
-enum Origin {
-    Block(Arc<Block>, usize),
-    Window(Arc<Window>, usize),
-}
-
-impl StoredEvent {
-    fn of_block(
-        block: &Arc<Block>,
-        row: usize,
-        timestamp: i64,
-        data: &Arc<Vec<u8>>,
-        range: Range<usize>,
-    ) -> Self {
-        Self { origin: Origin::Block(Arc::clone(block), row), timestamp, data: Arc::clone(data), range }
-    }
-
-    fn of_window(window: &Arc<Window>, row: usize) -> Self {
-        let (data, range) = window.data(row);
-        Self {
-            timestamp: window.timestamp(row),
-            data: Arc::clone(data),
-            range,
-            origin: Origin::Window(Arc::clone(window), row),
-        }
-    }
-
-    /// Whether it came straight from this block.
-    fn is_in(&self, block: &Arc<Block>) -> bool {
-        matches!(&self.origin, Origin::Block(own, _) if Arc::ptr_eq(own, block))
-    }
-
-    /// Becomes another event of the same block and frame.
-    fn move_to(&mut self, row: usize, timestamp: i64, range: Range<usize>) {
-        if let Origin::Block(_, own) = &mut self.origin {
-            *own = row;
-        }
-        (self.timestamp, self.range) = (timestamp, range);
-    }
-
-    /// Whose history this is.
-    pub fn space(&self) -> &[u8] {
-        self.keys().0
-    }
-
-    /// How the event is clustered inside its space.
-    pub fn grouping(&self) -> &[u8] {
-        self.keys().1
-    }
-
-    /// In the file's unit since the Unix epoch.
-    pub fn timestamp(&self) -> i64 {
-        self.timestamp
-    }
-
-    /// The event's number in file order, from 0.
-    pub fn ordinal(&self) -> u64 {
-        match &self.origin {
-            Origin::Block(block, row) => block.head().first_ordinal + *row as u64,
-            Origin::Window(window, row) => window.ordinal(*row),
-        }
-    }
-
-    /// The pairs of name and value, ascending. The first event of a block that is asked decodes those of all.
-    ///
-    /// # Errors
-    ///
-    /// Corrupt if the block's index columns break a rule of the spec although their checksum is right.
-    pub fn indexes(&self) -> Result<Pairs<'_>> {
-        Ok(match &self.origin {
-            Origin::Block(block, row) => Pairs(Listed::Block(block.indexes()?.pairs(*row))),
-            Origin::Window(window, row) => Pairs(Listed::Window(window.pairs(*row))),
-        })
-    }
-
-    /// The event's data.
-    pub fn data(&self) -> &[u8] {
-        &self.data[self.range.clone()]
-    }
-
-    /// Space and grouping. Takes a search among those of the block.
-    pub(crate) fn keys(&self) -> (&[u8], &[u8]) {
-        match &self.origin {
-            Origin::Block(block, row) => block.keys_of(*row),
-            Origin::Window(window, row) => window.keys(*row),
-        }
-    }
-
-    /// The same event, to be written again. Allocates the list of its pairs, nothing else.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`indexes`](Self::indexes).
-    pub fn as_event(&self) -> Result<Event<'_>> {
-        let (space, grouping) = self.keys();
-        let indexes = self.indexes()?.collect();
-        Ok(Event { space, grouping, timestamp: self.timestamp, indexes, data: self.data() })
-    }
-
-    /// A copy that needs no block.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`indexes`](Self::indexes).
-    pub fn into_owned(self) -> Result<EventBuf> {
-        self.as_event().map(EventBuf::from)
-    }
-}
-
-/// The index pairs of an event, ascending by name and value.
-#[derive(Clone)]
-pub struct Pairs<'a>(Listed<'a>);
-
-#[derive(Clone)]
-enum Listed<'a> {
-    Block(RowPairs<'a>),
-    Window(WindowPairs<'a>),
-}
-
-impl<'a> Iterator for Pairs<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Listed::Block(pairs) => pairs.next(),
-            Listed::Window(pairs) => pairs.next(),
-        }
-    }
-}
-
-impl std::fmt::Debug for StoredEvent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredEvent")
-            .field("ordinal", &self.ordinal())
-            .field("timestamp", &self.timestamp)
-            .field("data_len", &self.data().len())
-            .finish()
-    }
-}
-
 /// The events a query selects, as an iterator from both ends.
 ///
 /// Without index values a scan of the whole file, or of one grouping, is in file order; every other scan is in time order,
@@ -252,12 +100,58 @@ pub struct Scan {
     /// A wrong combination, reported by the first call to `next`.
     refused: Option<&'static str>,
     plan: Option<Plan>,
+    front: End,
+    back: End,
     ended: bool,
+}
+
+/// One end of a scan: the batch it has fetched, and the rows of it that are to come.
+#[derive(Default)]
+struct End {
+    batch: Option<Arc<Batch>>,
+    rows: Rows,
+}
+
+/// Rows of a batch, ascending.
+enum Rows {
+    All(Range<usize>),
+    Listed(std::vec::IntoIter<u32>),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::All(0..0)
+    }
+}
+
+impl Rows {
+    #[inline]
+    fn take(&mut self, back: bool) -> Option<usize> {
+        match self {
+            Self::All(rows) if back => rows.next_back(),
+            Self::All(rows) => rows.next(),
+            Self::Listed(rows) => if back { rows.next_back() } else { rows.next() }.map(|row| row as usize),
+        }
+    }
+}
+
+impl End {
+    /// Puts the first event of the batch into `slot`, or the last; false if there are no more.
+    #[inline]
+    fn give(&mut self, slot: &mut Option<StoredEvent>, back: bool) -> bool {
+        let (Some(row), Some(batch)) = (self.rows.take(back), &self.batch) else { return false };
+        match slot {
+            Some(event) => event.move_to(batch, row),
+            None => *slot = Some(StoredEvent::new(batch, row)),
+        }
+        true
+    }
 }
 
 impl Scan {
     pub(crate) fn new(file: Arc<OpenFile>, selection: Selection) -> Self {
-        Self { file, selection, refused: None, plan: None, ended: false }
+        let (front, back) = (End::default(), End::default());
+        Self { file, selection, refused: None, plan: None, front, back, ended: false }
     }
 
     /// Only the events of this grouping. The scan must be of one space.
@@ -308,26 +202,53 @@ impl Scan {
     }
 
     /// Moves one end and puts its event into `slot`; false at the end.
+    #[inline]
     fn step(&mut self, slot: &mut Option<StoredEvent>, back: bool) -> Result<bool> {
-        if self.ended {
-            return Ok(false);
+        let end = if back { &mut self.back } else { &mut self.front };
+        if end.give(slot, back) {
+            return Ok(true);
         }
-        let result = self.plan().and_then(|plan| if back { plan.next_back(slot) } else { plan.next(slot) });
-        if !matches!(result, Ok(true)) {
+        // Given up first, so that the buffers of the batch before can be used again.
+        *slot = None;
+        self.fetch(back)?;
+        let end = if back { &mut self.back } else { &mut self.front };
+        Ok(end.give(slot, back))
+    }
+
+    /// Gets an end more rows; when all were fetched, those that the other end still has.
+    fn fetch(&mut self, back: bool) -> Result<()> {
+        let fetched = !self.ended && self.fill(back)?;
+        if !fetched {
             self.ended = true;
             self.plan = None;
+            let other = std::mem::take(if back { &mut self.front } else { &mut self.back });
+            *if back { &mut self.back } else { &mut self.front } = other;
+        }
+        Ok(())
+    }
+
+    /// Gets an end rows that no end has fetched. After an error there are no events any more.
+    fn fill(&mut self, back: bool) -> Result<bool> {
+        let result = self.plan().and_then(|()| {
+            let end = if back { &mut self.back } else { &mut self.front };
+            self.plan.as_mut().map_or(Ok(false), |plan| plan.fill(end, back))
+        });
+        if result.is_err() {
+            self.ended = true;
+            (self.plan, self.front, self.back) = (None, End::default(), End::default());
         }
         result
     }
 
-    fn plan(&mut self) -> Result<&mut Plan> {
+    /// Makes the plan, once.
+    fn plan(&mut self) -> Result<()> {
         if let Some(reason) = self.refused {
             return Err(Error::Invalid(reason.into()));
         }
-        match &mut self.plan {
-            Some(plan) => Ok(plan),
-            empty => Ok(empty.insert(Plan::new(&self.file, &self.selection)?)),
+        if self.plan.is_none() {
+            self.plan = Some(Plan::new(&self.file, &self.selection)?);
         }
+        Ok(())
     }
 }
 
@@ -376,8 +297,7 @@ impl Cursor {
     /// Corrupt for the first damaged part that is needed, I/O if reading fails; the scan has then ended.
     #[expect(clippy::should_implement_trait, reason = "a lending iterator cannot be an Iterator")]
     pub fn next(&mut self) -> Result<Option<&StoredEvent>> {
-        let found = self.scan.step(&mut self.event, false)?;
-        Ok(self.event.as_ref().filter(|_| found))
+        Ok(if self.scan.step(&mut self.event, false)? { self.event.as_ref() } else { None })
     }
 
     /// The next event from the back, if there is one.
@@ -386,7 +306,6 @@ impl Cursor {
     ///
     /// Those of [`next`](Self::next).
     pub fn next_back(&mut self) -> Result<Option<&StoredEvent>> {
-        let found = self.scan.step(&mut self.event, true)?;
-        Ok(self.event.as_ref().filter(|_| found))
+        Ok(if self.scan.step(&mut self.event, true)? { self.event.as_ref() } else { None })
     }
 }

@@ -37,17 +37,22 @@ impl Numbers {
         Ok(Self::Lists(Intersection { unions }))
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<u64>> {
+    /// Appends the next numbers until `into` holds `count`, or there are no more: the smallest ones ascending or, from the back,
+    /// the largest ones descending.
+    pub(crate) fn take(&mut self, count: usize, back: bool, into: &mut Vec<u64>) -> Result<()> {
         match self {
-            Self::Range(range) => Ok(range.next()),
-            Self::Lists(lists) => lists.next(),
-        }
-    }
-
-    pub(crate) fn next_back(&mut self) -> Result<Option<u64>> {
-        match self {
-            Self::Range(range) => Ok(range.next_back()),
-            Self::Lists(lists) => lists.next_back(),
+            Self::Range(range) => {
+                let few = (range.end - range.start).min(count.saturating_sub(into.len()) as u64);
+                if back {
+                    into.extend((range.end - few..range.end).rev());
+                    range.end -= few;
+                } else {
+                    into.extend(range.start..range.start + few);
+                    range.start += few;
+                }
+                Ok(())
+            }
+            Self::Lists(lists) => lists.take(count, back, into),
         }
     }
 
@@ -90,6 +95,21 @@ pub(crate) struct Intersection {
 }
 
 impl Intersection {
+    fn take(&mut self, count: usize, back: bool, into: &mut Vec<u64>) -> Result<()> {
+        if let [Union { lists }] = self.unions.as_mut_slice()
+            && let [list] = lists.as_mut_slice()
+        {
+            return list.take(count, back, into);
+        }
+        while into.len() < count {
+            match if back { self.next_back()? } else { self.next()? } {
+                Some(number) => into.push(number),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     fn next(&mut self) -> Result<Option<u64>> {
         let found = agree(&mut self.unions, 0, Union::seek)?;
         if let Some(number) = found {
@@ -202,6 +222,25 @@ impl ListEnds {
 
     fn count(&self) -> u64 {
         self.positions.end.saturating_sub(self.positions.start)
+    }
+
+    /// See [`Numbers::take`]. Takes whole stretches of frames.
+    fn take(&mut self, count: usize, back: bool, into: &mut Vec<u64>) -> Result<()> {
+        while into.len() < count && !self.positions.is_empty() {
+            let room = (count - into.len()).min(usize::try_from(self.count()).unwrap_or(usize::MAX));
+            if back {
+                let numbers = self.back.up_to(self.positions.end - 1)?;
+                let numbers = &numbers[numbers.len().saturating_sub(room)..];
+                into.extend(numbers.iter().rev());
+                self.positions.end -= numbers.len() as u64;
+            } else {
+                let numbers = self.front.from(self.positions.start)?;
+                let numbers = &numbers[..numbers.len().min(room)];
+                into.extend_from_slice(numbers);
+                self.positions.start += numbers.len() as u64;
+            }
+        }
+        Ok(())
     }
 
     fn seek(&mut self, wanted: u64) -> Result<Option<u64>> {

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::Block;
 use crate::codec::key64;
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
@@ -11,11 +10,13 @@ use crate::packed::FRAME;
 use crate::tables::{BlockEntry, GroupingEntry, SpaceEntry};
 use crate::time_order::TimeFrame;
 
+use super::blocks::{block_entry, rows_within, timestamp_of};
+use super::filter::RowFilter;
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
-use super::rows::{RowFilter, RowScan, block_entry, block_of};
+use super::rows::RowScan;
 use super::window::WindowScan;
-use super::{Selection, StoredEvent, Times};
+use super::{End, Selection, Times};
 
 /// A scan under way.
 pub(crate) enum Plan {
@@ -72,19 +73,12 @@ impl Plan {
         })
     }
 
-    pub(crate) fn next(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
+    /// Gives an end the next batch of events; false if none is left to fetch.
+    pub(super) fn fill(&mut self, end: &mut End, back: bool) -> Result<bool> {
         match self {
             Self::Nothing => Ok(false),
-            Self::Rows(scan) => scan.next(slot),
-            Self::Windows(scan) => scan.next(slot),
-        }
-    }
-
-    pub(crate) fn next_back(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        match self {
-            Self::Nothing => Ok(false),
-            Self::Rows(scan) => scan.next_back(slot),
-            Self::Windows(scan) => scan.next_back(slot),
+            Self::Rows(scan) => scan.fill(end, back),
+            Self::Windows(scan) => scan.fill(end, back),
         }
     }
 }
@@ -153,23 +147,15 @@ fn first_ordinal(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) ->
     for position in position - 1..=last {
         blocks.go_to(position)?;
         let entry = BlockEntry::decode(blocks.key(), blocks.value())?;
-        let block = file.block(&entry)?;
-        let rows = rows_within(&block, all);
-        let times = &block.times()?[rows.clone()];
+        let columns = file.columns(&entry)?;
+        let rows = rows_within(columns.head(), all);
+        let times = &columns.times()?[rows.clone()];
         let early = times.partition_point(|&timestamp| before(timestamp));
         if early < times.len() {
-            return Ok(block.head().first_ordinal + (rows.start + early) as u64);
+            return Ok(columns.head().first_ordinal + (rows.start + early) as u64);
         }
     }
     Ok(all.end)
-}
-
-/// The rows of a block whose ordinals lie in `ordinals`.
-pub(crate) fn rows_within(block: &Block, ordinals: &Range<u64>) -> Range<usize> {
-    let head = block.head();
-    let start = ordinals.start.saturating_sub(head.first_ordinal).min(u64::from(head.count));
-    let end = ordinals.end.saturating_sub(head.first_ordinal).min(u64::from(head.count));
-    start as usize..end as usize
 }
 
 /// The time numbers of a space whose timestamps lie in `times`.
@@ -215,14 +201,4 @@ fn first_time_number(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64
         if before(timestamp_of(file, &mut blocks, ordinal)?) { low = middle + 1 } else { high = middle }
     }
     Ok(low)
-}
-
-/// The timestamp of an event, from its block's columns.
-pub(crate) fn timestamp_of(
-    file: &Arc<OpenFile>,
-    blocks: &mut crate::tree::TreeCursor<Arc<OpenFile>>,
-    ordinal: u64,
-) -> Result<i64> {
-    let block = block_of(file, blocks, ordinal)?;
-    Ok(block.times()?[(ordinal - block.head().first_ordinal) as usize])
 }

@@ -1,49 +1,80 @@
-//! Scanning contiguous ordinals block by block, from both ends.
+//! Scanning contiguous ordinals, a payload frame at a time, from both ends.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::block::Block;
-use crate::codec::key64;
-use crate::error::{Error, Result, Section};
-use crate::file::OpenFile;
-use crate::tables::BlockEntry;
-use crate::tree::TreeCursor;
+use crate::block::{Columns, Indexes, Keys, Layout};
+use crate::error::Result;
+use crate::file::{Frames, OpenFile};
+use crate::limits;
 
-use super::{StoredEvent, Times};
+use super::blocks::{BlockCursor, block_entry, check_holds, end_of_block, rows_within};
+use super::event::Batch;
+use super::filter::RowFilter;
+use super::{End, Rows};
 
-/// What a row must satisfy beside its ordinal.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RowFilter {
-    pub(crate) times: Times,
-    pub(crate) indexes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+/// The events of one payload frame. Their rows are those of the block.
+pub(crate) struct FrameEvents {
+    block: Arc<OpenBlock>,
+    data: Arc<Vec<u8>>,
+    /// Where the frame's data begins among that of the whole block.
+    start: u32,
 }
 
-impl RowFilter {
-    pub(crate) fn is_everything(&self) -> bool {
-        self.times.is_everything() && self.indexes.is_empty()
+/// What a scan needs of a block to give its events.
+struct OpenBlock {
+    file: Arc<OpenFile>,
+    columns: Arc<Columns>,
+    keys: Arc<Keys>,
+    times: Arc<Vec<i64>>,
+    payload: Arc<Layout>,
+    indexes: OnceLock<Arc<Indexes>>,
+}
+
+impl OpenBlock {
+    fn new(file: &Arc<OpenFile>, columns: Arc<Columns>) -> Result<Self> {
+        Ok(Self {
+            file: Arc::clone(file),
+            keys: file.keys(&columns)?,
+            times: Arc::clone(columns.times()?),
+            payload: Arc::clone(columns.payload()?),
+            columns,
+            indexes: OnceLock::new(),
+        })
     }
 
-    /// Whether no row of the block can satisfy it.
-    pub(crate) fn excludes(&self, block: &BlockEntry) -> bool {
-        block.last < self.times.first || block.first > self.times.last
+    fn ordinals(&self) -> Range<u64> {
+        let head = self.columns.head();
+        head.first_ordinal..head.end_ordinal()
+    }
+}
+
+impl FrameEvents {
+    #[inline]
+    pub(super) fn timestamp(&self, row: usize) -> i64 {
+        self.block.times[row]
     }
 
-    /// The rows of `rows` that satisfy it, ascending.
-    pub(crate) fn select(&self, block: &Block, rows: Range<usize>) -> Result<Vec<u32>> {
-        let times = block.times()?;
-        let mut selected: Vec<u32> = match self.times.is_everything() {
-            true => rows.map(|row| row as u32).collect(),
-            false => rows.filter(|&row| self.times.contains(times[row])).map(|row| row as u32).collect(),
-        };
-        for (name, values) in &self.indexes {
-            let indexes = block.indexes()?;
-            let Some(column) = indexes.column(name) else { return Ok(Vec::new()) };
-            let places: Vec<u32> = values.iter().filter_map(|value| indexes.place(column, value)).collect();
-            let column = &indexes.columns()[column];
-            selected.retain(|&row| column.places(row as usize).iter().any(|place| places.contains(place)));
+    pub(super) fn ordinal(&self, row: usize) -> u64 {
+        self.block.columns.head().first_ordinal + row as u64
+    }
+
+    #[inline]
+    pub(super) fn data(&self, row: usize) -> &[u8] {
+        &self.data[self.block.payload.range_from(self.start, row)]
+    }
+
+    pub(super) fn keys(&self, row: usize) -> (&[u8], &[u8]) {
+        self.block.keys.of_row(row, self.block.columns.runs())
+    }
+
+    pub(super) fn indexes(&self) -> Result<&Indexes> {
+        let OpenBlock { file, columns, indexes, .. } = &*self.block;
+        if let Some(indexes) = indexes.get() {
+            return Ok(indexes);
         }
-        Ok(selected)
+        let fetched = file.indexes(columns)?;
+        Ok(indexes.get_or_init(|| fetched))
     }
 }
 
@@ -51,189 +82,142 @@ impl RowFilter {
 pub(crate) struct RowScan {
     file: Arc<OpenFile>,
     filter: RowFilter,
-    /// What neither end has passed yet.
+    /// What no end has fetched yet.
     left: Range<u64>,
-    front: End,
-    back: End,
+    frames: Frames,
+    /// Whether frames are kept in the cache: those of short scans are likely to be asked for again.
+    keeps: bool,
+    front: Place,
+    back: Place,
 }
 
-/// One end of a scan: the block it is in, and the frame.
-struct End {
-    blocks: TreeCursor<Arc<OpenFile>>,
-    block: Option<Arc<Block>>,
-    /// The rows of the block that are to come.
-    rows: Rows,
-    frame: Option<usize>,
-    frame_rows: Range<usize>,
-    data: Arc<Vec<u8>>,
-    stored: Vec<u8>,
-}
-
-enum Rows {
-    All(Range<usize>),
-    Listed(std::vec::IntoIter<u32>),
+/// Where one end of a scan is.
+struct Place {
+    blocks: BlockCursor,
+    block: Option<Arc<OpenBlock>>,
+    /// The rows of the block that satisfy the filter, unless all do.
+    rows: Option<Vec<u32>>,
 }
 
 impl RowScan {
     pub(crate) fn new(file: &Arc<OpenFile>, ordinals: Range<u64>, filter: RowFilter) -> Self {
-        let end = || End::new(file);
-        Self { file: Arc::clone(file), filter, left: ordinals, front: end(), back: end() }
-    }
-
-    pub(crate) fn next(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        loop {
-            if let (Some(row), Some(block)) = (self.front.rows.next(), &self.front.block) {
-                let ordinal = block.head().first_ordinal + row as u64;
-                if ordinal >= self.left.end {
-                    return Ok(false);
-                }
-                self.left.start = ordinal + 1;
-                return self.front.give(&self.file, row, slot);
-            }
-            let after = self.front.block.as_ref().map(|block| block.head().end_ordinal());
-            self.left.start = self.left.start.max(after.unwrap_or(0));
-            if self.left.is_empty() {
-                return Ok(false);
-            }
-            self.front.enter(&self.file, self.left.start, &self.left, &self.filter)?;
-        }
-    }
-
-    pub(crate) fn next_back(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        loop {
-            if let (Some(row), Some(block)) = (self.back.rows.next_back(), &self.back.block) {
-                let ordinal = block.head().first_ordinal + row as u64;
-                if ordinal < self.left.start {
-                    return Ok(false);
-                }
-                self.left.end = ordinal;
-                return self.back.give(&self.file, row, slot);
-            }
-            let before = self.back.block.as_ref().map(|block| block.head().first_ordinal);
-            self.left.end = self.left.end.min(before.unwrap_or(u64::MAX));
-            if self.left.is_empty() {
-                return Ok(false);
-            }
-            self.back.enter(&self.file, self.left.end - 1, &self.left, &self.filter)?;
-        }
-    }
-}
-
-/// The entry of the block that should hold `ordinal`.
-pub(crate) fn block_entry(blocks: &mut TreeCursor<Arc<OpenFile>>, ordinal: u64) -> Result<BlockEntry> {
-    if !blocks.floor(&key64(ordinal))? {
-        return Err(Error::corrupt(Section::Blocks, 0, "T1", format!("no block holds event {ordinal}")));
-    }
-    BlockEntry::decode(blocks.key(), blocks.value())
-}
-
-/// The block that holds `ordinal`.
-pub(crate) fn block_of(
-    file: &OpenFile,
-    blocks: &mut TreeCursor<Arc<OpenFile>>,
-    ordinal: u64,
-) -> Result<Arc<Block>> {
-    let block = file.block(&block_entry(blocks, ordinal)?)?;
-    check_holds(file, &block, ordinal)?;
-    Ok(block)
-}
-
-/// The block holds `ordinal`, and no event that the footer does not count.
-pub(crate) fn check_holds(file: &OpenFile, block: &Block, ordinal: u64) -> Result<()> {
-    let (head, events) = (block.head(), file.footer.events);
-    if ordinal >= head.end_ordinal() || head.end_ordinal() > events {
-        let reason = format!(
-            "events {} to {} are here, {ordinal} of {events} is wanted",
-            head.first_ordinal,
-            head.end_ordinal()
-        );
-        return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
-    }
-    Ok(())
-}
-
-impl End {
-    fn new(file: &Arc<OpenFile>) -> Self {
+        let place = || Place { blocks: file.blocks().cursor(), block: None, rows: None };
         Self {
-            blocks: file.blocks().cursor(),
-            block: None,
-            rows: Rows::All(0..0),
-            frame: None,
-            frame_rows: 0..0,
-            data: Arc::default(),
-            stored: Vec::new(),
+            frames: file.frames(),
+            filter,
+            keeps: ordinals.end - ordinals.start <= limits::BLOCK_EVENTS as u64,
+            left: ordinals,
+            front: place(),
+            back: place(),
+            file: Arc::clone(file),
         }
     }
 
-    /// Goes to the block that holds `ordinal`.
+    /// Gives an end the events of its next frame; false if there are none left to fetch.
+    pub(super) fn fill(&mut self, end: &mut End, back: bool) -> Result<bool> {
+        while !self.left.is_empty() {
+            let place = if back { &mut self.back } else { &mut self.front };
+            let ordinal = if back { self.left.end - 1 } else { self.left.start };
+            let Some(block) = place.block.clone().filter(|block| block.ordinals().contains(&ordinal)) else {
+                if let Some(passed) = place.enter(&self.file, ordinal, &self.filter)? {
+                    self.pass(passed, back);
+                }
+                continue;
+            };
+            let Some((frame, here, rows)) = place.next_rows(&block, &self.left, back) else {
+                self.pass(block.ordinals(), back);
+                continue;
+            };
+            end.rows = rows;
+            let first = block.ordinals().start;
+            self.pass(first + here.start as u64..first + here.end as u64, back);
+            self.load(end, block, frame)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Nothing up to the end of `ordinals`, seen from this side, is left to fetch.
+    fn pass(&mut self, ordinals: Range<u64>, back: bool) {
+        if back {
+            self.left.end = self.left.end.min(ordinals.start).max(self.left.start);
+        } else {
+            self.left.start = self.left.start.max(ordinals.end).min(self.left.end);
+        }
+    }
+
+    fn load(&mut self, end: &mut End, block: Arc<OpenBlock>, frame: usize) -> Result<()> {
+        let (start, at) = (block.payload.frame_start(frame), block.payload.frames()[frame]);
+        if self.keeps {
+            let data = self.frames.get(&at)?;
+            end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, data, start })));
+            return Ok(());
+        }
+        // The buffer of the frame before is used again, unless its events are still in somebody's hands.
+        if let Some(batch) = &mut end.batch
+            && let Some(Batch::Frame(events)) = Arc::get_mut(batch)
+            && let Some(data) = Arc::get_mut(&mut events.data)
+        {
+            self.frames.unpack(&at, data)?;
+            (events.block, events.start) = (block, start);
+            return Ok(());
+        }
+        let mut data = Vec::new();
+        self.frames.unpack(&at, &mut data)?;
+        end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, data: Arc::new(data), start })));
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Goes to the block that holds `ordinal`. If none of its events satisfies the filter, it is not entered: its ordinals
+    /// are returned.
     fn enter(
         &mut self,
         file: &Arc<OpenFile>,
         ordinal: u64,
-        left: &Range<u64>,
         filter: &RowFilter,
-    ) -> Result<()> {
+    ) -> Result<Option<Range<u64>>> {
         let entry = block_entry(&mut self.blocks, ordinal)?;
-        let block = file.block(&entry)?;
-        let head = *block.head();
-        check_holds(file, &block, ordinal)?;
-        let start = left.start.saturating_sub(head.first_ordinal) as usize;
-        let end = (left.end - head.first_ordinal).min(u64::from(head.count)) as usize;
-        self.rows = if filter.excludes(&entry) {
-            Rows::All(0..0)
-        } else if filter.is_everything() {
-            Rows::All(start..end)
-        } else {
-            Rows::Listed(filter.select(&block, start..end)?.into_iter())
+        if filter.excludes(&entry) {
+            let end = end_of_block(file, &mut self.blocks)?;
+            return Ok(Some(entry.first_ordinal..end.max(ordinal + 1)));
+        }
+        let columns = file.columns(&entry)?;
+        let head = *columns.head();
+        check_holds(file, &head, ordinal)?;
+        self.rows = match filter.is_everything() {
+            true => None,
+            false => Some(filter.select(&columns, 0..columns.rows())?),
         };
-        self.block = Some(block);
-        self.frame = None;
-        self.frame_rows = 0..0;
-        Ok(())
+        if self.rows.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Some(head.first_ordinal..head.end_ordinal()));
+        }
+        self.block = Some(Arc::new(OpenBlock::new(file, columns)?));
+        Ok(None)
     }
 
-    /// Puts the event of a row of the current block into `slot`.
-    fn give(&mut self, file: &Arc<OpenFile>, row: usize, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        let Some(block) = &self.block else { return Ok(false) };
-        let payload = block.payload()?;
-        if !self.frame_rows.contains(&row) {
-            let frame = payload.frame_of(row);
-            let data = match Arc::get_mut(&mut self.data) {
-                Some(data) => data,
-                None => {
-                    // Events of the frame before are still in somebody's hands, or in the slot.
-                    self.data = Arc::default();
-                    Arc::make_mut(&mut self.data)
-                }
-            };
-            file.unpack_frame(&payload.frames()[frame], &mut self.stored, data)?;
-            self.frame_rows = payload.frame_rows(frame);
-            self.frame = Some(frame);
-        }
-        let range = payload.range_in(self.frame.unwrap_or(0), row);
-        let timestamp = block.times()?[row];
-        match slot {
-            Some(event) if event.is_in(block) && Arc::ptr_eq(&event.data, &self.data) => {
-                event.move_to(row, timestamp, range)
-            }
-            _ => *slot = Some(StoredEvent::of_block(block, row, timestamp, &self.data, range)),
-        }
-        Ok(true)
-    }
-}
-
-impl Rows {
-    fn next(&mut self) -> Option<usize> {
-        match self {
-            Self::All(rows) => rows.next(),
-            Self::Listed(rows) => rows.next().map(|row| row as usize),
-        }
-    }
-
-    fn next_back(&mut self) -> Option<usize> {
-        match self {
-            Self::All(rows) => rows.next_back(),
-            Self::Listed(rows) => rows.next_back().map(|row| row as usize),
-        }
+    /// The frame nearest to this end that has rows among those `left`; what is passed with it, and the rows to give.
+    fn next_rows(
+        &self,
+        block: &OpenBlock,
+        left: &Range<u64>,
+        back: bool,
+    ) -> Option<(usize, Range<usize>, Rows)> {
+        let within = rows_within(block.columns.head(), left);
+        let in_frame = |row: usize| {
+            let frame = block.payload.frame_of(row);
+            let rows = block.payload.frame_rows(frame);
+            (frame, rows.start.max(within.start)..rows.end.min(within.end))
+        };
+        let Some(rows) = &self.rows else {
+            let (frame, here) = in_frame(if back { within.end - 1 } else { within.start });
+            return Some((frame, here.clone(), Rows::All(here)));
+        };
+        let border = |row: usize| rows.partition_point(|&other| (other as usize) < row);
+        let selected = &rows[border(within.start)..border(within.end)];
+        let (frame, here) = in_frame(*if back { selected.last() } else { selected.first() }? as usize);
+        let rows = rows[border(here.start)..border(here.end)].to_vec();
+        Some((frame, here, Rows::Listed(rows.into_iter())))
     }
 }

@@ -3,15 +3,19 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::block::{Columns, Indexes};
 use crate::error::Result;
-use crate::file::OpenFile;
+use crate::file::{Frames, OpenFile};
 use crate::interner::Interner;
+use crate::limits;
 
+use super::blocks::columns_of;
+use super::event::Batch;
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
-use super::rows::block_of;
-use super::{StoredEvent, Times};
+use super::{End, Rows, Times};
 
 /// The first window of each end: whoever wants the newest event waits for one frame only.
 const FIRST_WINDOW: usize = 1;
@@ -22,6 +26,9 @@ const GROWTH: usize = 8;
 /// The largest window.
 const LARGEST_WINDOW: usize = 1 << 20;
 
+/// Bytes of a window, whatever the cache: with one more block its places still have 32 bits.
+const MOST_DATA: usize = 1 << 31;
+
 /// A scan in the order of time numbers.
 pub(crate) struct WindowScan {
     file: Arc<OpenFile>,
@@ -30,73 +37,91 @@ pub(crate) struct WindowScan {
     times: Times,
     /// Only events with these ordinals.
     within: Range<u64>,
-    front: End,
-    back: End,
+    frames: Frames,
+    /// Set once somebody has asked an event for its pairs: further windows collect them.
+    pairs_wanted: Arc<AtomicBool>,
+    front: Ahead,
+    back: Ahead,
 }
 
-struct End {
-    /// Fetched events, in the order in which this end gives them, and which of them are to come.
-    window: Arc<Window>,
-    left: Range<usize>,
-    /// Time numbers that were taken but did not fit the window.
+/// What one end of a scan fetches next.
+struct Ahead {
+    /// Time numbers that were taken but did not fit the window before.
     put_back: VecDeque<u64>,
     size: usize,
 }
 
-impl End {
-    fn take_first(&mut self) -> Option<StoredEvent> {
-        self.left.next().map(|row| StoredEvent::of_window(&self.window, row))
-    }
-
-    fn take_last(&mut self) -> Option<StoredEvent> {
-        self.left.next_back().map(|row| StoredEvent::of_window(&self.window, row))
-    }
-}
-
-/// Events that were copied out of their blocks, so that no block is held for a few of its events.
-#[derive(Default)]
+/// Events that were copied out of their blocks, in time order, so that no block is held for a few of its events.
 pub(crate) struct Window {
+    file: Arc<OpenFile>,
     rows: Vec<Row>,
     /// Pairs of space and grouping.
     keys: Interner,
-    pairs: Interner,
-    /// The pairs of all rows, by their number.
-    pair_numbers: Vec<u32>,
-    data: Arc<Vec<u8>>,
+    data: Vec<u8>,
+    pairs: Option<CollectedPairs>,
+    pairs_wanted: Arc<AtomicBool>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy, Default)]
 struct Row {
     ordinal: u64,
     timestamp: i64,
     keys: u32,
-    pairs: Range<u32>,
-    data: Range<usize>,
+    data_start: u32,
+    data_len: u32,
+}
+
+/// The pairs of all events of a window.
+struct CollectedPairs {
+    pairs: Interner,
+    /// Those of all rows, by their number.
+    numbers: Vec<u32>,
+    /// For each row, where its numbers begin and end.
+    of_rows: Vec<(u32, u32)>,
 }
 
 impl Window {
-    pub(crate) fn ordinal(&self, row: usize) -> u64 {
+    pub(super) fn ordinal(&self, row: usize) -> u64 {
         self.rows[row].ordinal
     }
 
     /// Space and grouping of an event.
-    pub(crate) fn keys(&self, row: usize) -> (&[u8], &[u8]) {
+    pub(super) fn keys(&self, row: usize) -> (&[u8], &[u8]) {
         self.keys.pair(self.rows[row].keys)
     }
 
-    /// The pairs of an event, ascending.
-    pub(crate) fn pairs(&self, row: usize) -> WindowPairs<'_> {
-        let Range { start, end } = self.rows[row].pairs;
-        WindowPairs { pairs: &self.pairs, numbers: self.pair_numbers[start as usize..end as usize].iter() }
-    }
-
-    pub(crate) fn timestamp(&self, row: usize) -> i64 {
+    #[inline]
+    pub(super) fn timestamp(&self, row: usize) -> i64 {
         self.rows[row].timestamp
     }
 
-    /// The data of all events, and where that of one lies in it.
-    pub(crate) fn data(&self, row: usize) -> (&Arc<Vec<u8>>, Range<usize>) {
-        (&self.data, self.rows[row].data.clone())
+    #[inline]
+    pub(super) fn data(&self, row: usize) -> &[u8] {
+        let Row { data_start, data_len, .. } = self.rows[row];
+        &self.data[data_start as usize..][..data_len as usize]
+    }
+
+    /// The pairs of an event, ascending, if they were collected.
+    pub(super) fn pairs(&self, row: usize) -> Option<WindowPairs<'_>> {
+        let CollectedPairs { pairs, numbers, of_rows } = self.pairs.as_ref()?;
+        let (start, end) = of_rows[row];
+        Some(WindowPairs { pairs, numbers: numbers[start as usize..end as usize].iter() })
+    }
+
+    /// Bytes of memory in use.
+    fn memory(&self) -> usize {
+        let pairs = self.pairs.as_ref().map_or(0, |CollectedPairs { pairs, numbers, of_rows }| {
+            pairs.memory() + 4 * numbers.capacity() + 8 * of_rows.len()
+        });
+        self.data.capacity() + self.rows.len() * size_of::<Row>() + self.keys.memory() + pairs
+    }
+
+    /// The indexes of the block that an event comes from, and its row there. From now on the scan collects pairs.
+    pub(super) fn fetch_indexes(&self, row: usize) -> Result<(Arc<Indexes>, usize)> {
+        self.pairs_wanted.store(true, Ordering::Relaxed);
+        let ordinal = self.ordinal(row);
+        let columns = columns_of(&self.file, &mut self.file.blocks().cursor(), ordinal)?;
+        Ok((self.file.indexes(&columns)?, (ordinal - columns.head().first_ordinal) as usize))
     }
 }
 
@@ -124,148 +149,237 @@ impl WindowScan {
         times: Times,
         within: Range<u64>,
     ) -> Self {
-        let end =
-            || End { window: Arc::default(), left: 0..0, put_back: VecDeque::new(), size: FIRST_WINDOW };
-        Self { file: Arc::clone(file), numbers, ordinals, times, within, front: end(), back: end() }
-    }
-
-    pub(crate) fn next(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        loop {
-            *slot = self.front.take_first();
-            if slot.is_some() {
-                return Ok(true);
-            }
-            if !self.fill(false)? {
-                // All that is left was fetched from the other end.
-                *slot = self.back.take_last();
-                return Ok(slot.is_some());
-            }
+        let ahead = || Ahead { put_back: VecDeque::new(), size: FIRST_WINDOW };
+        Self {
+            frames: file.frames(),
+            file: Arc::clone(file),
+            numbers,
+            ordinals,
+            times,
+            within,
+            pairs_wanted: Arc::default(),
+            front: ahead(),
+            back: ahead(),
         }
     }
 
-    pub(crate) fn next_back(&mut self, slot: &mut Option<StoredEvent>) -> Result<bool> {
-        loop {
-            *slot = self.back.take_first();
-            if slot.is_some() {
-                return Ok(true);
-            }
-            if !self.fill(true)? {
-                *slot = self.front.take_last();
-                return Ok(slot.is_some());
-            }
-        }
-    }
-
-    /// Fetches the next window of an end; false if no numbers are left for it.
-    fn fill(&mut self, back: bool) -> Result<bool> {
-        let end = if back { &mut self.back } else { &mut self.front };
-        let size = end.size;
-        end.size = (size * GROWTH).min(LARGEST_WINDOW);
+    /// Gives an end its next window; false if there are no numbers left for it.
+    pub(super) fn fill(&mut self, end: &mut End, back: bool) -> Result<bool> {
         // The window before is given up first, so that two are never held.
-        end.window = Arc::default();
-        let mut taken = Vec::new();
-        while taken.len() < size {
-            let number = match end.put_back.pop_front() {
-                Some(number) => Some(number),
-                None if back => self.numbers.next_back()?,
-                None => self.numbers.next()?,
-            };
-            match number {
-                Some(number) => taken.push(number),
-                None => break,
+        *end = End::default();
+        loop {
+            let mut taken = self.take(back)?;
+            if taken.is_empty() {
+                return Ok(false);
             }
-        }
-        if taken.is_empty() {
-            // What the other end put back is still to come, from this side.
-            let (this, other) =
-                if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
-            this.put_back.extend(other.put_back.drain(..).rev());
-            return if this.put_back.is_empty() { Ok(false) } else { self.fill(back) };
-        }
-        let budget = self.file.cache_bytes() / 2;
-        let window = loop {
-            match fetch(&self.file, &mut self.ordinals, &taken, self.times, &self.within, budget)? {
-                Some(window) => break window,
-                None => {
-                    let kept = taken.len().div_ceil(2);
-                    let end = if back { &mut self.back } else { &mut self.front };
-                    end.size = kept;
-                    for number in taken.drain(kept..).rev() {
-                        end.put_back.push_front(number);
+            let window = loop {
+                match self.window(&taken, back)? {
+                    Some(window) => break window,
+                    None => {
+                        let kept = taken.len().div_ceil(2);
+                        let ahead = if back { &mut self.back } else { &mut self.front };
+                        ahead.size = kept;
+                        for number in taken.drain(kept..).rev() {
+                            ahead.put_back.push_front(number);
+                        }
                     }
                 }
+            };
+            if !window.rows.is_empty() {
+                end.rows = Rows::All(0..window.rows.len());
+                end.batch = Some(Arc::new(Batch::Window(Box::new(window))));
+                return Ok(true);
             }
-        };
-        let end = if back { &mut self.back } else { &mut self.front };
-        end.left = 0..window.rows.len();
-        end.window = Arc::new(window);
-        Ok(true)
+        }
+    }
+
+    /// The numbers of the next window, nearest to this end first.
+    fn take(&mut self, back: bool) -> Result<Vec<u64>> {
+        let (ahead, other) =
+            if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
+        let size = ahead.size;
+        ahead.size = (size * GROWTH).min(LARGEST_WINDOW);
+        let first = ahead.put_back.len().min(size);
+        let mut taken: Vec<u64> = ahead.put_back.drain(..first).collect();
+        self.numbers.take(size, back, &mut taken)?;
+        if taken.is_empty() {
+            // What the other end put back is still to come, from this side.
+            let first = other.put_back.len().saturating_sub(size);
+            taken.extend(other.put_back.drain(first..).rev());
+        }
+        Ok(taken)
+    }
+
+    /// The events with these time numbers, in time order; `None` if they would take more memory than there is.
+    ///
+    /// A single event is always fetched.
+    fn window(&mut self, numbers: &[u64], back: bool) -> Result<Option<Window>> {
+        let mut wanted = Vec::with_capacity(numbers.len());
+        let ascending = |place: usize| if back { numbers.len() - 1 - place } else { place };
+        for place in 0..numbers.len() {
+            let ordinal = self.ordinals.get(numbers[ascending(place)])?;
+            if self.within.contains(&ordinal) {
+                wanted.push((ordinal, wanted.len() as u32));
+            }
+        }
+        sort_by_ordinal(&mut wanted);
+        let budget = (self.file.cache_bytes() / 2).min(MOST_DATA);
+        Fetch::new(self, wanted.len()).run(&wanted, budget)
     }
 }
 
-/// The events with these time numbers, in their order; `None` if they would take more memory than `budget`.
-///
-/// A single event is always fetched.
-fn fetch(
-    file: &Arc<OpenFile>,
-    ordinals: &mut Ordinals,
-    numbers: &[u64],
+/// Sorts by the first number, in time proportional to the count.
+fn sort_by_ordinal(wanted: &mut Vec<(u64, u32)>) {
+    const DIGIT: u32 = 11;
+    if wanted.is_sorted_by_key(|(ordinal, _)| *ordinal) {
+        return;
+    }
+    if wanted.len() < 1 << DIGIT {
+        wanted.sort_unstable();
+        return;
+    }
+    let smallest = wanted.iter().map(|(ordinal, _)| *ordinal).min().unwrap_or(0);
+    let largest = wanted.iter().map(|(ordinal, _)| *ordinal).max().unwrap_or(0);
+    let mut sorted = vec![(0, 0); wanted.len()];
+    let mut shift = 0;
+    while shift < u64::BITS && (largest - smallest) >> shift > 0 {
+        let digit = |ordinal: u64| ((ordinal - smallest) >> shift) as usize & ((1 << DIGIT) - 1);
+        let mut places = [0; 1 << DIGIT];
+        for (ordinal, _) in &*wanted {
+            places[digit(*ordinal)] += 1;
+        }
+        let mut sum = 0;
+        for place in &mut places {
+            sum += std::mem::replace(place, sum);
+        }
+        for &item in &*wanted {
+            let place = &mut places[digit(item.0)];
+            sorted[*place] = item;
+            *place += 1;
+        }
+        std::mem::swap(wanted, &mut sorted);
+        shift += DIGIT;
+    }
+}
+
+/// A window that is being filled, block by block.
+struct Fetch<'a> {
+    file: &'a Arc<OpenFile>,
+    frames: &'a mut Frames,
     times: Times,
-    within: &Range<u64>,
-    budget: usize,
-) -> Result<Option<Window>> {
-    let mut wanted = Vec::with_capacity(numbers.len());
-    for (place, &number) in numbers.iter().enumerate() {
-        let ordinal = ordinals.get(number)?;
-        if within.contains(&ordinal) {
-            wanted.push((ordinal, place as u32));
+    window: Window,
+    /// Whether frames are kept in the cache: those of small windows, which the next window is likely to need again.
+    keeps: bool,
+    buffer: Vec<u8>,
+    /// Places whose events are not in the scan's times.
+    dropped: Vec<u32>,
+}
+
+impl<'a> Fetch<'a> {
+    fn new(scan: &'a mut WindowScan, count: usize) -> Self {
+        let pairs = scan.pairs_wanted.load(Ordering::Relaxed).then(|| CollectedPairs {
+            pairs: Interner::default(),
+            numbers: Vec::new(),
+            of_rows: vec![(0, 0); count],
+        });
+        let window = Window {
+            file: Arc::clone(&scan.file),
+            rows: vec![Row::default(); count],
+            keys: Interner::default(),
+            data: Vec::new(),
+            pairs,
+            pairs_wanted: Arc::clone(&scan.pairs_wanted),
+        };
+        Self {
+            file: &scan.file,
+            frames: &mut scan.frames,
+            times: scan.times,
+            window,
+            keeps: count <= limits::BLOCK_EVENTS,
+            buffer: Vec::new(),
+            dropped: Vec::new(),
         }
     }
-    wanted.sort_unstable();
 
-    let mut window = Window::default();
-    let (mut arena, mut rows) = (Vec::new(), vec![None; numbers.len()]);
-    let mut blocks = file.blocks().cursor();
-    let (mut data, mut stored) = (Vec::new(), Vec::new());
-    let mut rest = wanted.as_slice();
-    while let Some(&(ordinal, _)) = rest.first() {
-        let block = block_of(file, &mut blocks, ordinal)?;
-        let head = *block.head();
-        let (here, after) = rest.split_at(rest.partition_point(|(ordinal, _)| *ordinal < head.end_ordinal()));
-        rest = after;
-        let (payload, all_times, indexes) = (block.payload()?, block.times()?, block.indexes()?);
-        let (mut frame, mut frame_rows) = (0, 0..0);
-        let (mut keys, mut run_rows) = (0, 0..0);
+    /// Copies the events with these ordinals, ascending, to their places in the window. `None` if they would take more than
+    /// `budget` bytes.
+    fn run(mut self, wanted: &[(u64, u32)], budget: usize) -> Result<Option<Window>> {
+        let mut blocks = self.file.blocks().cursor();
+        let mut rest = wanted;
+        while let Some(&(ordinal, _)) = rest.first() {
+            let columns = columns_of(self.file, &mut blocks, ordinal)?;
+            let end = columns.head().end_ordinal();
+            let (here, after) = rest.split_at(rest.partition_point(|(ordinal, _)| *ordinal < end));
+            rest = after;
+            self.block(&columns, here)?;
+            if wanted.len() > 1 && size_of_val(wanted) + self.window.memory() > budget {
+                return Ok(None);
+            }
+        }
+        self.drop_gaps();
+        Ok(Some(self.window))
+    }
+
+    /// Copies events of one block.
+    fn block(&mut self, columns: &Columns, here: &[(u64, u32)]) -> Result<()> {
+        let Window { rows, keys: keys_seen, data, pairs, .. } = &mut self.window;
+        let (times, payload, runs) = (columns.times()?, columns.payload()?, columns.runs());
+        let keys = self.file.keys(columns)?;
+        let indexes = pairs.is_some().then(|| self.file.indexes(columns)).transpose()?;
+        let (mut kept, mut frame_start, mut frame_rows) = (None, 0, 0..0);
+        let (mut keys_number, mut run_rows) = (0, 0..0);
         for &(ordinal, place) in here {
-            let row = (ordinal - head.first_ordinal) as usize;
-            let timestamp = all_times[row];
-            if !times.contains(timestamp) {
+            let row = (ordinal - columns.head().first_ordinal) as usize;
+            let timestamp = times[row];
+            if !self.times.contains(timestamp) {
+                self.dropped.push(place);
                 continue;
             }
             if !frame_rows.contains(&row) {
-                frame = payload.frame_of(row);
-                frame_rows = payload.frame_rows(frame);
-                file.unpack_frame(&payload.frames()[frame], &mut stored, &mut data)?;
+                let frame = payload.frame_of(row);
+                (frame_start, frame_rows) = (payload.frame_start(frame), payload.frame_rows(frame));
+                let at = &payload.frames()[frame];
+                kept = if self.keeps { Some(self.frames.get(at)?) } else { self.frames.peek(at) };
+                if kept.is_none() {
+                    self.frames.unpack(at, &mut self.buffer)?;
+                }
             }
             if !run_rows.contains(&row) {
-                run_rows = block.run_rows(block.grouping_run(row));
-                let (space, grouping) = block.keys_of(row);
-                keys = window.keys.number(space, grouping);
+                let run = runs.grouping_of(row);
+                run_rows = runs.rows_of(run);
+                keys_number = keys_seen.number(keys.space(runs.space_of(run)), keys.grouping(run));
             }
-            let start = (arena.len(), window.pair_numbers.len() as u32);
-            arena.extend_from_slice(&data[payload.range_in(frame, row)]);
-            let Window { pairs, pair_numbers, .. } = &mut window;
-            pair_numbers.extend(indexes.pairs(row).map(|(name, value)| pairs.number(name, value)));
-            let end = (arena.len(), pair_numbers.len() as u32);
-            let row = Row { ordinal, timestamp, keys, pairs: start.1..end.1, data: start.0..end.0 };
-            rows[place as usize] = Some(row);
+            let bytes = &kept.as_deref().unwrap_or(&self.buffer)[payload.range_from(frame_start, row)];
+            rows[place as usize] = Row {
+                ordinal,
+                timestamp,
+                keys: keys_number,
+                data_start: data.len() as u32,
+                data_len: bytes.len() as u32,
+            };
+            data.extend_from_slice(bytes);
+            if let (Some(CollectedPairs { pairs, numbers, of_rows }), Some(indexes)) = (&mut *pairs, &indexes)
+            {
+                let start = numbers.len() as u32;
+                numbers.extend(indexes.pairs(row).map(|(name, value)| pairs.number(name, value)));
+                of_rows[place as usize] = (start, numbers.len() as u32);
+            }
         }
-        let lists = numbers.len() * (size_of::<Option<Row>>() + 32) + 4 * window.pair_numbers.len();
-        if lists + arena.len() + window.keys.memory() + window.pairs.memory() > budget && numbers.len() > 1 {
-            return Ok(None);
+        Ok(())
+    }
+
+    /// Removes the places of events that were dropped.
+    fn drop_gaps(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let mut is_kept = vec![true; self.window.rows.len()];
+        self.dropped.iter().for_each(|&place| is_kept[place as usize] = false);
+        let mut kept = is_kept.iter();
+        self.window.rows.retain(|_| kept.next() == Some(&true));
+        if let Some(pairs) = &mut self.window.pairs {
+            let mut kept = is_kept.iter();
+            pairs.of_rows.retain(|_| kept.next() == Some(&true));
         }
     }
-    window.rows = rows.into_iter().flatten().collect();
-    window.data = Arc::new(arena);
-    Ok(Some(window))
 }

@@ -133,9 +133,9 @@ impl Walk<'_> {
         if range != (Some(entry.first), Some(entry.last)) {
             return wrong("T1", format!("times are {range:?}, the blocks table states others"));
         }
-        let (mut stored, mut data, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut frames, mut data, mut numbers) = (self.file.frames(), Vec::new(), Vec::new());
         for (number, frame) in payload.frames().iter().enumerate() {
-            self.file.unpack_frame(frame, &mut stored, &mut data)?;
+            frames.unpack(frame, &mut data)?;
             for row in payload.frame_rows(number) {
                 let (space, grouping) = block.keys_of(row);
                 let key = (space, grouping, times[row]);

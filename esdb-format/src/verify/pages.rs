@@ -49,7 +49,7 @@ impl Walk<'_> {
         let mut seen = 0;
         while below.is_some() || !path.is_empty() {
             if let Some((handle, stated_key)) = below.take() {
-                let page = self.file.read_page(&handle, section)?;
+                let page = Arc::new(self.file.read_page(&handle, section)?);
                 check_page(&page, path.last(), entries)?;
                 path.push(OpenPage { handle, stated_key, cursor: PageCursor::new(page) });
             }

@@ -1,0 +1,64 @@
+//! Finding the block that holds an ordinal.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::block::{Columns, Head};
+use crate::codec::key64;
+use crate::error::{Error, Result, Section};
+use crate::file::OpenFile;
+use crate::tables::BlockEntry;
+use crate::tree::TreeCursor;
+
+/// A place in the table of blocks.
+pub(crate) type BlockCursor = TreeCursor<Arc<OpenFile>>;
+
+/// The entry of the block that should hold `ordinal`.
+pub(crate) fn block_entry(blocks: &mut BlockCursor, ordinal: u64) -> Result<BlockEntry> {
+    if !blocks.floor(&key64(ordinal))? {
+        return Err(Error::corrupt(Section::Blocks, 0, "T1", format!("no block holds event {ordinal}")));
+    }
+    BlockEntry::decode(blocks.key(), blocks.value())
+}
+
+/// The columns of the block that holds `ordinal`.
+pub(crate) fn columns_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<Arc<Columns>> {
+    let columns = file.columns(&block_entry(blocks, ordinal)?)?;
+    check_holds(file, columns.head(), ordinal)?;
+    Ok(columns)
+}
+
+/// The ordinal behind the block that the cursor is at, without reading the block.
+pub(crate) fn end_of_block(file: &OpenFile, blocks: &mut BlockCursor) -> Result<u64> {
+    if !blocks.next()? {
+        return Ok(file.footer.events);
+    }
+    Ok(BlockEntry::decode(blocks.key(), blocks.value())?.first_ordinal)
+}
+
+/// The block holds `ordinal`, and no event that the footer does not count.
+pub(crate) fn check_holds(file: &OpenFile, head: &Head, ordinal: u64) -> Result<()> {
+    let events = file.footer.events;
+    if ordinal >= head.end_ordinal() || head.end_ordinal() > events {
+        let reason = format!(
+            "events {} to {} are here, {ordinal} of {events} is wanted",
+            head.first_ordinal,
+            head.end_ordinal()
+        );
+        return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
+    }
+    Ok(())
+}
+
+/// The rows of a block whose ordinals lie in `ordinals`.
+pub(crate) fn rows_within(head: &Head, ordinals: &Range<u64>) -> Range<usize> {
+    let start = ordinals.start.saturating_sub(head.first_ordinal).min(u64::from(head.count));
+    let end = ordinals.end.saturating_sub(head.first_ordinal).min(u64::from(head.count));
+    start as usize..end as usize
+}
+
+/// The timestamp of an event, from its block's columns.
+pub(crate) fn timestamp_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<i64> {
+    let columns = columns_of(file, blocks, ordinal)?;
+    Ok(columns.times()?[(ordinal - columns.head().first_ordinal) as usize])
+}
