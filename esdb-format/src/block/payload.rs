@@ -34,11 +34,12 @@ impl Layout {
         let here = lengths.clone();
         decode_column(&mut lengths, rows, |frame| {
             let mut end = total as u32;
-            let longest = frame.iter().copied().max().unwrap_or(0);
-            if longest <= limits::DATA as u64 {
+            // The limit is one less than a power of two: no value exceeds it unless all of them together do.
+            let all_bits = frame.iter().fold(0, |all, len| all | len);
+            if all_bits <= limits::DATA as u64 {
                 total += frame.iter().sum::<u64>();
             }
-            if longest > limits::DATA as u64 || total > (limits::DATA + limits::BLOCK_DATA) as u64 {
+            if all_bits > limits::DATA as u64 || total > (limits::DATA + limits::BLOCK_DATA) as u64 {
                 return Err(here.corrupt("L1", "events of a block are too long"));
             }
             starts.extend(frame.iter().map(|&len| {
