@@ -108,6 +108,7 @@ impl Layout {
     }
 
     /// Where the data of `row` lies in the uncompressed frame that begins at `frame_start`.
+    #[inline]
     pub(crate) fn range_from(&self, frame_start: u32, row: usize) -> Range<usize> {
         (self.starts[row] - frame_start) as usize..(self.starts[row + 1] - frame_start) as usize
     }
