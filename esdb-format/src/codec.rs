@@ -226,6 +226,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A varint that must not exceed `limit`, as a size in memory.
+    #[inline]
     pub(crate) fn varint_up_to(&mut self, limit: u64, what: &str, rule: &'static str) -> Result<usize> {
         let offset = self.offset;
         let value = self.varint(rule)?;

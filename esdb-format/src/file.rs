@@ -1,6 +1,6 @@
 //! An open file: its footer, and checked access to pages, blocks and frames through one cache.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -35,6 +35,8 @@ pub(crate) struct OpenFile {
     tail_offset: u64,
     codecs: Arc<Codecs>,
     cache: Cache<Key, Cached, Weights>,
+    /// Uncompressed payload frames, apart: however many are read, what leads to them stays.
+    frames: OnceLock<Cache<FrameAt, Arc<Vec<u8>>, Weights>>,
     cache_bytes: usize,
     checks: bool,
 }
@@ -47,7 +49,6 @@ enum Key {
     Columns(Handle),
     Keys(u64),
     Indexes(u64),
-    Frame(FrameAt),
 }
 
 #[derive(Clone)]
@@ -56,7 +57,6 @@ enum Cached {
     Columns(Arc<Columns>),
     Keys(Arc<Keys>),
     Indexes(Arc<Indexes>),
-    Frame(Arc<Vec<u8>>),
 }
 
 #[derive(Clone)]
@@ -72,11 +72,19 @@ impl Weighter<Key, Cached> for Weights {
             Cached::Columns(columns) => columns.memory(),
             Cached::Keys(keys) => keys.memory(),
             Cached::Indexes(indexes) => indexes.memory(),
-            Cached::Frame(data) => data.capacity(),
         };
         (ENTRY + memory) as u64
     }
 }
+
+impl Weighter<FrameAt, Arc<Vec<u8>>> for Weights {
+    fn weight(&self, _: &FrameAt, data: &Arc<Vec<u8>>) -> u64 {
+        (ENTRY + data.capacity()) as u64
+    }
+}
+
+/// The part of the cache that is for payload frames: one in so many.
+const FRAMES_PART: usize = 4;
 
 /// Looks up `$key`, or computes `$value` and keeps it.
 macro_rules! cached {
@@ -110,7 +118,8 @@ impl OpenFile {
             facts: Facts::default(),
             tail,
             tail_offset,
-            cache: Cache::with_weighter(1000, cache_bytes as u64, Weights),
+            cache: Cache::with_weighter(1000, (cache_bytes - cache_bytes / FRAMES_PART) as u64, Weights),
+            frames: OnceLock::new(),
             cache_bytes,
             checks,
         };
@@ -281,19 +290,21 @@ impl Frames {
 
     /// The uncompressed bytes of a frame, from the cache or into it.
     pub(crate) fn get(&mut self, frame: &FrameAt) -> Result<Arc<Vec<u8>>> {
-        let file = Arc::clone(&self.file);
-        cached!(file, Frame(*frame), {
-            let mut data = Vec::new();
-            self.unpack(frame, &mut data).map(|()| data)
-        })
+        if let Some(data) = self.peek(frame) {
+            return Ok(data);
+        }
+        let mut data = Vec::new();
+        self.unpack(frame, &mut data)?;
+        let data = Arc::new(data);
+        let part = (self.file.cache_bytes / FRAMES_PART) as u64;
+        let cache = self.file.frames.get_or_init(|| Cache::with_weighter(1000, part, Weights));
+        cache.insert(*frame, Arc::clone(&data));
+        Ok(data)
     }
 
     /// The uncompressed bytes of a frame, if they are in the cache.
     pub(crate) fn peek(&self, frame: &FrameAt) -> Option<Arc<Vec<u8>>> {
-        match self.file.cache.get(&Key::Frame(*frame)) {
-            Some(Cached::Frame(data)) => Some(data),
-            _ => None,
-        }
+        self.file.frames.get()?.get(frame)
     }
 }
 

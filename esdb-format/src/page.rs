@@ -158,6 +158,13 @@ pub(crate) struct PageCursor {
     after: usize,
 }
 
+/// An entry: how much of the key before it it shares, and where the rest of its key and its value lie in the page.
+struct Entry {
+    shared: usize,
+    suffix: Range<usize>,
+    value: Range<usize>,
+}
+
 impl PageCursor {
     pub(crate) fn new(page: Arc<Page>) -> Self {
         let after = page.entries;
@@ -186,25 +193,35 @@ impl PageCursor {
         self.index.map_or(0, |index| index + 1)
     }
 
-    /// Moves to the next entry; there must be one.
-    fn advance(&mut self) -> Result<()> {
-        let index = self.next_index();
+    /// The entry after this one; there must be one.
+    fn peek(&self) -> Result<Entry> {
         let offset = self.page.offset + self.after as u64;
         let mut decoder = Decoder::new(&self.page.bytes[self.after..], offset, self.page.section);
-        let whole = index.is_multiple_of(RESTART);
+        let whole = self.next_index().is_multiple_of(RESTART);
         let shared =
             decoder.varint_up_to(if whole { 0 } else { self.key.len() as u64 }, "shared prefix", "K1")?;
         let most = (limits::KEY + 8 - shared) as u64;
         let suffix = decoder.varint_up_to(most, "length of a key", "L1")?;
         let value = decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?;
-        let suffix = decoder.take(suffix, "P4")?;
         let start = self.page.bytes.len() - decoder.remaining();
+        decoder.take(suffix, "P4")?;
         decoder.take(value, "P4")?;
-        self.key.truncate(shared);
-        self.key.extend_from_slice(suffix);
-        self.value = start..start + value;
-        self.after = start + value;
-        self.index = Some(index);
+        Ok(Entry { shared, suffix: start..start + suffix, value: start + suffix..start + suffix + value })
+    }
+
+    /// Moves to the entry that was peeked at.
+    fn take(&mut self, entry: Entry) {
+        self.index = Some(self.next_index());
+        self.key.truncate(entry.shared);
+        self.key.extend_from_slice(&self.page.bytes[entry.suffix]);
+        self.after = entry.value.end;
+        self.value = entry.value;
+    }
+
+    /// Moves to the next entry; there must be one.
+    fn advance(&mut self) -> Result<()> {
+        let entry = self.peek()?;
+        self.take(entry);
         Ok(())
     }
 
@@ -252,16 +269,20 @@ impl PageCursor {
         let Some(group) = low.checked_sub(1) else { return Ok(false) };
         self.enter_group(group)?;
         let end = self.page.count.min((group + 1) * RESTART);
-        let mut best = self.index();
-        while self.index() + 1 < end {
-            self.advance()?;
-            if self.key.as_slice() > key {
-                self.enter_group(group)?;
-                break;
+        // How much of `key` the current key has. An entry that shares more with it differs from `key` where it does.
+        let mut common = shared_prefix(&self.key, key);
+        while self.next_index() < end {
+            let entry = self.peek()?;
+            if entry.shared <= common {
+                let (suffix, rest) = (&self.page.bytes[entry.suffix.clone()], &key[entry.shared..]);
+                common = entry.shared + shared_prefix(suffix, rest);
+                if suffix > rest {
+                    break;
+                }
             }
-            best = self.index();
+            self.take(entry);
         }
-        self.go_to(best).map(|()| true)
+        Ok(true)
     }
 }
 

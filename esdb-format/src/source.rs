@@ -108,7 +108,7 @@ fn copy(
     buffer.resize(len as usize, 0);
     source
         .read_at(offset, buffer)
-        .map_err(Error::io(format!("cannot read {len} bytes of {section} at byte {offset}")))
+        .map_err(|error| Error::io(format!("cannot read {len} bytes of {section} at byte {offset}"))(error))
 }
 
 /// The `len` bytes of `bytes` from `offset` on.

@@ -214,9 +214,9 @@ impl Columns {
 fn add_up(base: i64, step: u64, first: u64, deltas: &[u64], times: &mut Vec<i64>) -> Option<()> {
     let first = base.checked_add_unsigned(first.checked_mul(step)?)?;
     times.push(first);
-    // Nothing can overflow on the way if it would not with the largest delta each time.
-    let largest = deltas.iter().copied().max().unwrap_or(0);
-    let furthest = largest.checked_mul(step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
+    // No sum overflows if it would not with the largest delta each time; all deltas' bits together are no less than that.
+    let most = deltas.iter().fold(0, |all, delta| all | delta);
+    let furthest = most.checked_mul(step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
     let mut time = first;
     if furthest.and_then(|furthest| first.checked_add_unsigned(furthest)).is_some() {
         times.extend(deltas.iter().map(|&delta| {

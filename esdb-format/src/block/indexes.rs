@@ -71,6 +71,11 @@ impl Indexes {
         &self.columns
     }
 
+    /// The pair of a column's name and the value at a place in it.
+    pub(crate) fn pair(&self, column: usize, place: u32) -> (&[u8], &[u8]) {
+        (self.names.get(column), self.columns[column].values.get(place as usize))
+    }
+
     /// The pairs of a row, ascending.
     pub(crate) fn pairs(&self, row: usize) -> RowPairs<'_> {
         RowPairs { indexes: self, row, column: 0, places: &[] }
@@ -237,17 +242,23 @@ pub(crate) struct RowPairs<'a> {
     places: &'a [u32],
 }
 
-impl<'a> Iterator for RowPairs<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl RowPairs<'_> {
+    /// The next pair by number: that of its column, and its place there.
+    pub(crate) fn next_place(&mut self) -> Option<(usize, u32)> {
         while self.places.is_empty() {
             self.places = self.indexes.columns.get(self.column)?.places(self.row);
             self.column += 1;
         }
         let (&place, rest) = self.places.split_first()?;
         self.places = rest;
-        let column = self.column - 1;
-        Some((self.indexes.names.get(column), self.indexes.columns[column].values.get(place as usize)))
+        Some((self.column - 1, place))
+    }
+}
+
+impl<'a> Iterator for RowPairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_place().map(|(column, place)| self.indexes.pair(column, place))
     }
 }

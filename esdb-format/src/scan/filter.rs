@@ -27,11 +27,14 @@ impl RowFilter {
 
     /// The rows of `rows` that satisfy it, ascending.
     pub(crate) fn select(&self, columns: &Columns, rows: Range<usize>) -> Result<Vec<u32>> {
-        let mut selected: Vec<u32> = rows.map(|row| row as u32).collect();
-        if !self.times.is_everything() {
-            let times = columns.times()?;
-            selected.retain(|&row| self.times.contains(times[row as usize]));
-        }
+        let numbers = rows.start as u32..rows.end as u32;
+        let mut selected: Vec<u32> = if self.times.is_everything() {
+            numbers.collect()
+        } else {
+            let times = &columns.times()?[rows];
+            let inside = |(row, &time)| self.times.contains(time).then_some(row);
+            numbers.zip(times).filter_map(inside).collect()
+        };
         for (name, values) in &self.indexes {
             if selected.is_empty() {
                 break;

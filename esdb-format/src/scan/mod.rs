@@ -205,9 +205,12 @@ impl Scan {
     #[inline]
     fn step(&mut self, slot: &mut Option<StoredEvent>, back: bool) -> Result<bool> {
         let end = if back { &mut self.back } else { &mut self.front };
-        if end.give(slot, back) {
-            return Ok(true);
-        }
+        if end.give(slot, back) { Ok(true) } else { self.step_on(slot, back) }
+    }
+
+    /// Moves an end whose batch is used up.
+    #[inline(never)]
+    fn step_on(&mut self, slot: &mut Option<StoredEvent>, back: bool) -> Result<bool> {
         // Given up first, so that the buffers of the batch before can be used again.
         *slot = None;
         self.fetch(back)?;
@@ -296,6 +299,7 @@ impl Cursor {
     ///
     /// Corrupt for the first damaged part that is needed, I/O if reading fails; the scan has then ended.
     #[expect(clippy::should_implement_trait, reason = "a lending iterator cannot be an Iterator")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<&StoredEvent>> {
         Ok(if self.scan.step(&mut self.event, false)? { self.event.as_ref() } else { None })
     }
@@ -305,6 +309,7 @@ impl Cursor {
     /// # Errors
     ///
     /// Those of [`next`](Self::next).
+    #[inline]
     pub fn next_back(&mut self) -> Result<Option<&StoredEvent>> {
         Ok(if self.scan.step(&mut self.event, true)? { self.event.as_ref() } else { None })
     }

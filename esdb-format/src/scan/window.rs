@@ -326,6 +326,8 @@ impl<'a> Fetch<'a> {
         let (times, payload, runs) = (columns.times()?, columns.payload()?, columns.runs());
         let keys = self.file.keys(columns)?;
         let indexes = pairs.is_some().then(|| self.file.indexes(columns)).transpose()?;
+        // The numbers of this block's pairs, by column and place.
+        let mut known = vec![Vec::new(); indexes.as_ref().map_or(0, |indexes| indexes.columns().len())];
         let (mut kept, mut frame_start, mut frame_rows) = (None, 0, 0..0);
         let (mut keys_number, mut run_rows) = (0, 0..0);
         for &(ordinal, place) in here {
@@ -361,7 +363,16 @@ impl<'a> Fetch<'a> {
             if let (Some(CollectedPairs { pairs, numbers, of_rows }), Some(indexes)) = (&mut *pairs, &indexes)
             {
                 let start = numbers.len() as u32;
-                numbers.extend(indexes.pairs(row).map(|(name, value)| pairs.number(name, value)));
+                let mut row_pairs = indexes.pairs(row);
+                while let Some((column, place)) = row_pairs.next_place() {
+                    let known = &mut known[column];
+                    known.resize(known.len().max(place as usize + 1), None);
+                    let number = known[place as usize].get_or_insert_with(|| {
+                        let (name, value) = indexes.pair(column, place);
+                        pairs.number(name, value)
+                    });
+                    numbers.push(*number);
+                }
                 of_rows[place as usize] = (start, numbers.len() as u32);
             }
         }
