@@ -1,17 +1,16 @@
-//! Decompressing what is stored in a file: areas of strings and payload frames. All scans share dictionary and contexts.
+//! Decompressing what is stored in a file: areas of strings and payload frames. All scans share the dictionary.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::checksum::check;
-use crate::compression::{Codec, Decompressor, Prepared};
+use crate::compression::{Codec, Prepared, unpack};
 use crate::error::{Error, Result, Section};
 
 /// Decompresses areas of strings and payload frames; counts the frames.
 pub(crate) struct Codecs {
     codec: Codec,
     dictionary: OnceLock<Dictionary>,
-    contexts: Mutex<Vec<Decompressor>>,
     frames_unpacked: AtomicU64,
     /// Whether checksums of frames are compared.
     checks: bool,
@@ -37,13 +36,7 @@ pub(crate) struct FrameAt {
 
 impl Codecs {
     pub(crate) fn new(codec: Codec, checks: bool) -> Self {
-        Self {
-            codec,
-            dictionary: OnceLock::new(),
-            contexts: Mutex::default(),
-            frames_unpacked: AtomicU64::new(0),
-            checks,
-        }
+        Self { codec, dictionary: OnceLock::new(), frames_unpacked: AtomicU64::new(0), checks }
     }
 
     /// Whether [`set_dictionary`](Self::set_dictionary) was called.
@@ -67,44 +60,15 @@ impl Codecs {
         self.frames_unpacked.load(Ordering::Relaxed)
     }
 
-    /// A context for [`unpack_frame_with`](Self::unpack_frame_with); it is kept for others when it is dropped.
-    pub(crate) fn lend(self: &Arc<Self>) -> Lent {
-        Lent { context: Some(self.pop()), codecs: Arc::clone(self) }
-    }
-
-    fn pop(&self) -> Decompressor {
-        let context = self.contexts.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        context.unwrap_or_else(|| Decompressor::new(self.codec))
-    }
-
-    fn push(&self, context: Decompressor) {
-        self.contexts.lock().unwrap_or_else(PoisonError::into_inner).push(context);
-    }
-
     /// The `len` bytes of an area of strings that is stored at `offset`.
     pub(crate) fn unpack_area(&self, stored: &[u8], len: usize, offset: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let mut context = self.pop();
-        let result = context.unpack(stored, len, None, &mut out, Section::Block, offset);
-        self.push(context);
-        result.map(|()| out)
+        unpack(self.codec, stored, len, None, &mut out, Section::Block, offset)?;
+        Ok(out)
     }
 
     /// Checks a frame's stored bytes and gives `out` its data.
     pub(crate) fn unpack_frame(&self, stored: &[u8], frame: &FrameAt, out: &mut Vec<u8>) -> Result<()> {
-        let mut context = self.pop();
-        let result = self.unpack_frame_with(&mut context, stored, frame, out);
-        self.push(context);
-        result
-    }
-
-    fn unpack_frame_with(
-        &self,
-        context: &mut Decompressor,
-        stored: &[u8],
-        frame: &FrameAt,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
         if self.checks {
             check(frame.checksum, stored, Section::Frame, frame.offset, "B11")?;
         }
@@ -116,31 +80,6 @@ impl Codecs {
             }
             Some(Dictionary::Absent) | None => None,
         };
-        context.unpack(stored, frame.data_len, dictionary, out, Section::Frame, frame.offset)
-    }
-}
-
-/// A decompression context on loan.
-pub(crate) struct Lent {
-    codecs: Arc<Codecs>,
-    /// Absent only while it is dropped.
-    context: Option<Decompressor>,
-}
-
-impl Lent {
-    /// Checks a frame's stored bytes and gives `out` its data.
-    pub(crate) fn unpack_frame(&mut self, stored: &[u8], frame: &FrameAt, out: &mut Vec<u8>) -> Result<()> {
-        match &mut self.context {
-            Some(context) => self.codecs.unpack_frame_with(context, stored, frame, out),
-            None => self.codecs.unpack_frame(stored, frame, out),
-        }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(context) = self.context.take() {
-            self.codecs.push(context);
-        }
+        unpack(self.codec, stored, frame.data_len, dictionary, out, Section::Frame, frame.offset)
     }
 }

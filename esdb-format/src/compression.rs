@@ -1,5 +1,7 @@
 //! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
 
+use std::cell::RefCell;
+
 use zstd::zstd_safe::{DCtx, DDict, get_error_name};
 
 use crate::error::{Error, Result, Section};
@@ -153,72 +155,64 @@ impl Prepared {
     }
 }
 
-/// Decompresses pieces, one context for many of them.
-pub(crate) struct Decompressor {
-    codec: Codec,
-    zstd: Option<DCtx<'static>>,
+thread_local! {
+    /// Costs more to make than to use, so each thread keeps one for all files.
+    static ZSTD: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
 }
 
-impl Decompressor {
-    pub(crate) fn new(codec: Codec) -> Self {
-        Self { codec, zstd: None }
+/// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
+///
+/// Only zstd uses the dictionary.
+pub(crate) fn unpack(
+    codec: Codec,
+    stored: &[u8],
+    len: usize,
+    dictionary: Option<&Prepared>,
+    out: &mut Vec<u8>,
+    section: Section,
+    offset: u64,
+) -> Result<()> {
+    if stored.len() == len {
+        out.clear();
+        out.extend_from_slice(stored);
+        return Ok(());
     }
-
-    /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
-    ///
-    /// Only zstd uses the dictionary.
-    pub(crate) fn unpack(
-        &mut self,
-        stored: &[u8],
-        len: usize,
-        dictionary: Option<&Prepared>,
-        out: &mut Vec<u8>,
-        section: Section,
-        offset: u64,
-    ) -> Result<()> {
-        if stored.len() == len {
-            out.clear();
-            out.extend_from_slice(stored);
-            return Ok(());
-        }
-        let corrupt = |rule, reason: String| Error::corrupt(section, offset, rule, reason);
-        if stored.len() > len || self.codec == Codec::None {
-            return Err(corrupt("Z1", format!("{} bytes are stored for {len}", stored.len())));
-        }
-        if len as u64 > self.codec.most_from(stored.len()) {
-            return Err(corrupt("Z2", format!("{} bytes cannot stand for {len}", stored.len())));
-        }
-        let result = match self.codec {
-            Codec::None => Ok(len),
-            Codec::Snappy => match snap::raw::decompress_len(stored) {
-                Ok(found) if found != len => Ok(found),
-                Ok(_) => {
-                    out.resize(len, 0);
-                    snap::raw::Decoder::new().decompress(stored, out).map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            },
-            Codec::Lz4 => {
+    let corrupt = |rule, reason: String| Error::corrupt(section, offset, rule, reason);
+    if stored.len() > len || codec == Codec::None {
+        return Err(corrupt("Z1", format!("{} bytes are stored for {len}", stored.len())));
+    }
+    if len as u64 > codec.most_from(stored.len()) {
+        return Err(corrupt("Z2", format!("{} bytes cannot stand for {len}", stored.len())));
+    }
+    let result = match codec {
+        Codec::None => Ok(len),
+        Codec::Snappy => match snap::raw::decompress_len(stored) {
+            Ok(found) if found != len => Ok(found),
+            Ok(_) => {
                 out.resize(len, 0);
-                lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string())
+                snap::raw::Decoder::new().decompress(stored, out).map_err(|error| error.to_string())
             }
-            Codec::Zstd { .. } => {
-                // zstd fills spare room: no zeros are written first.
-                out.clear();
-                out.reserve_exact(len);
-                let zstd = self.zstd.get_or_insert_with(DCtx::create);
-                match dictionary {
-                    Some(Prepared(dictionary)) => zstd.decompress_using_ddict(out, stored, dictionary),
-                    None => zstd.decompress(out, stored),
-                }
-                .map_err(|code| get_error_name(code).to_owned())
-            }
-        };
-        match result {
-            Ok(found) if found == len => Ok(()),
-            Ok(found) => Err(corrupt("Z2", format!("{len} bytes expected, {found} decompressed"))),
-            Err(reason) => Err(corrupt("Z2", format!("{} cannot decompress: {reason}", self.codec.name()))),
+            Err(error) => Err(error.to_string()),
+        },
+        Codec::Lz4 => {
+            out.resize(len, 0);
+            lz4_flex::block::decompress_into(stored, out).map_err(|error| error.to_string())
         }
+        Codec::Zstd { .. } => {
+            // zstd fills spare room: no zeros are written first.
+            out.clear();
+            out.reserve_exact(len);
+            let result = ZSTD.with_borrow_mut(|zstd| match dictionary {
+                Some(Prepared(dictionary)) => zstd.decompress_using_ddict(out, stored, dictionary),
+                None => zstd.decompress(out, stored),
+            });
+            result.map_err(|code| get_error_name(code).to_owned())
+        }
+    };
+    match result {
+        Ok(found) if found == len => Ok(()),
+        Ok(found) => Err(corrupt("Z2", format!("{len} bytes expected, {found} decompressed"))),
+        Err(reason) => Err(corrupt("Z2", format!("{} cannot decompress: {reason}", codec.name()))),
     }
 }
 
@@ -230,7 +224,7 @@ mod tests {
 
     fn unpack(codec: Codec, stored: &[u8], len: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        Decompressor::new(codec).unpack(stored, len, None, &mut out, Section::Frame, 9).map(|()| out)
+        super::unpack(codec, stored, len, None, &mut out, Section::Frame, 9).map(|()| out)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::checksum::{check, checksum, checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
-use crate::compression::{Codec, Compressor, Decompressor};
+use crate::compression::{Codec, Compressor, unpack};
 use crate::error::{Error, Result, Section};
 use crate::limits;
 use crate::source::{Source, read};
@@ -126,8 +126,7 @@ impl Dictionary {
             return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
         }
         let mut bytes = Vec::new();
-        let mut codec = Decompressor::new(Codec::Zstd { level: LEVEL });
-        codec.unpack(&stored, len, None, &mut bytes, Section::Dictionary, content)?;
+        unpack(Codec::Zstd { level: LEVEL }, &stored, len, None, &mut bytes, Section::Dictionary, content)?;
         check(sum, &bytes, Section::Dictionary, offset, "D2")?;
         Ok(Self { bytes: bytes.into(), checksum: sum, stored })
     }

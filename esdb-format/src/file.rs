@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 
 use crate::block::{Block, Columns, Head, Indexes, Keys, read_block, read_columns};
 use crate::checksum::check;
-use crate::codecs::{Codecs, FrameAt, Lent};
+use crate::codecs::{Codecs, FrameAt};
 use crate::compression::Codec;
 use crate::dictionary::Dictionary;
 use crate::error::{Error, Result, Section};
@@ -212,7 +212,7 @@ impl OpenFile {
 
     /// What frames are decompressed with, for one scan.
     pub(crate) fn frames(self: &Arc<Self>) -> Frames {
-        Frames { file: Arc::clone(self), codec: None, stored: Vec::new() }
+        Frames { file: Arc::clone(self), stored: Vec::new() }
     }
 
     fn prepare_dictionary(&self) -> Result<()> {
@@ -265,27 +265,19 @@ impl Pages for OpenFile {
     }
 }
 
-/// Decompresses payload frames: one scan's context and buffers.
+/// Decompresses payload frames, with one scan's buffer.
 pub(crate) struct Frames {
     file: Arc<OpenFile>,
-    codec: Option<Lent>,
     stored: Vec<u8>,
 }
 
 impl Frames {
     /// Gives `data` the uncompressed bytes of a frame.
     pub(crate) fn unpack(&mut self, frame: &FrameAt, data: &mut Vec<u8>) -> Result<()> {
-        let Self { file, codec, stored } = self;
-        let codec = match codec {
-            Some(codec) => codec,
-            None => {
-                file.prepare_dictionary()?;
-                codec.insert(file.codecs.lend())
-            }
-        };
-        let len = frame.len as u64;
-        let stored = borrow(&*file.source, frame.offset, len, stored, Section::Frame, "B7")?;
-        codec.unpack_frame(stored, frame, data)
+        let Self { file, stored } = self;
+        file.prepare_dictionary()?;
+        let stored = borrow(&*file.source, frame.offset, frame.len as u64, stored, Section::Frame, "B7")?;
+        file.codecs.unpack_frame(stored, frame, data)
     }
 
     /// The uncompressed bytes of a frame, from the cache or into it.

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encode, load_u32};
-use crate::compression::{Codec, Compressor, Decompressor};
+use crate::compression::{Codec, Compressor, unpack};
 use crate::error::{Result, Section};
 use crate::ordered::{Ordered, OrderedPairs};
 use crate::spool::spill_failed;
@@ -112,7 +112,6 @@ impl RunWriter {
             grouping: 0..0,
             current: None,
             apart: Vec::new(),
-            codec: Decompressor::new(Codec::Lz4),
         };
         reader.advance()?;
         Ok(reader)
@@ -133,7 +132,6 @@ pub(crate) struct RunReader {
     current: Option<Record>,
     /// The current event's data, if it stood behind the chunk and was asked for.
     apart: Vec<u8>,
-    codec: Decompressor,
 }
 
 struct Record {
@@ -232,7 +230,7 @@ impl RunReader {
         let (len, stored) = (load_u32(&head), load_u32(&head[4..]));
         self.stored.resize(stored as usize, 0);
         self.input.read_exact(&mut self.stored).map_err(fail)?;
-        self.codec.unpack(&self.stored, len as usize, None, &mut self.records, Section::File, 0)?;
+        unpack(Codec::Lz4, &self.stored, len as usize, None, &mut self.records, Section::File, 0)?;
         self.next = 0;
         Ok(true)
     }
