@@ -252,7 +252,7 @@ impl Assembler {
 
     /// The dictionary of the first events, if it wins (spec §10).
     fn train(&self) -> Result<Option<Dictionary>> {
-        let (mut sample, mut frames) = (Vec::new(), Vec::new());
+        let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), false);
         'drafts: for draft in &self.waiting {
             let mut cuts = FrameCuts::new(self.plan.frame_size);
             let mut data = draft.payload();
@@ -261,6 +261,7 @@ impl Assembler {
                 let len = len as usize;
                 if sample.len() + len > SAMPLE {
                     frames.push(frame);
+                    is_full = true;
                     break 'drafts;
                 }
                 if cuts.add(len).is_some() {
@@ -272,7 +273,7 @@ impl Assembler {
             }
             frames.push(frame);
         }
-        Dictionary::train(self.plan.codec, &sample, &frames)
+        Dictionary::train(self.plan.codec, &sample, &frames, is_full)
     }
 
     /// Ends the blocks where they are, to be read again and merged with others.

@@ -20,8 +20,11 @@ pub(crate) const SAMPLE_KEYS: usize = 16 << 20;
 /// … or this many blocks.
 pub(crate) const SAMPLE_BLOCKS: usize = 32;
 
-/// How large a trained dictionary may become, in bytes.
-const SIZE: usize = 16 << 10;
+/// The sizes of dictionaries that are tried, in bytes.
+const SIZES: [usize; 2] = [16 << 10, 32 << 10];
+
+/// How often a full sample counts, as more data is likely to follow.
+const MORE_FOLLOWS: usize = 4;
 
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 19;
@@ -57,17 +60,31 @@ impl Dictionary {
         Self::HEAD + self.stored.len()
     }
 
-    /// Trains a dictionary on `sample`, frames of these lengths, and keeps it if it wins on them.
-    pub(crate) fn train(codec: Codec, sample: &[u8], frames: &[usize]) -> Result<Option<Self>> {
+    /// The dictionary that makes most of `sample`, frames of these lengths, if one wins (spec §10).
+    ///
+    /// `is_full`: the sample ended because it was large enough, not because the file did.
+    pub(crate) fn train(
+        codec: Codec,
+        sample: &[u8],
+        frames: &[usize],
+        is_full: bool,
+    ) -> Result<Option<Self>> {
         if !matches!(codec, Codec::Zstd { .. }) {
             return Ok(None);
         }
-        // zstd refuses samples that are too few or too alike: there is nothing to win from them.
-        let Ok(bytes) = zstd::dict::from_continuous(sample, frames, SIZE) else { return Ok(None) };
-        let dictionary = Self::new(bytes)?;
-        let with = compressed_len(codec, &dictionary.bytes, sample, frames)?;
-        let without = compressed_len(codec, &[], sample, frames)?;
-        Ok((with + 2 * dictionary.section_len() < without).then_some(dictionary))
+        let weight = if is_full { MORE_FOLLOWS } else { 1 };
+        let mut best = (weight * compressed_len(codec, &[], sample, frames)?, None);
+        for size in SIZES {
+            // zstd refuses samples that are too few or too alike: there is nothing to win from them.
+            let Ok(bytes) = zstd::dict::from_continuous(sample, frames, size) else { continue };
+            let dictionary = Self::new(bytes)?;
+            let len = weight * compressed_len(codec, &dictionary.bytes, sample, frames)?
+                + 2 * dictionary.section_len();
+            if len < best.0 {
+                best = (len, Some(dictionary));
+            }
+        }
+        Ok(best.1)
     }
 
     /// The section as it stands at `offset` of the file.
@@ -181,7 +198,7 @@ mod tests {
         })
         .take(100_000)
         .collect();
-        let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25]).unwrap();
+        let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25], false).unwrap();
         assert_eq!(kept, None);
     }
 }
