@@ -10,7 +10,11 @@ const ACTIVITY_SPACES: u64 = 100_000;
 
 /// In file order: space by space, and in each by time. No two events share a space and a time.
 pub(super) fn event(i: u64, count: u64) -> EventBuf {
-    let each = count.div_ceil(ACTIVITY_SPACES).max(1);
+    of_customers(i, count.div_ceil(ACTIVITY_SPACES).max(1))
+}
+
+/// The same with `each` events for every customer.
+pub(super) fn of_customers(i: u64, each: u64) -> EventBuf {
     let (customer, place) = (i / each, i % each);
     let mut draw = Draw::new(i ^ (3 << 40));
     let kind = TYPES[draw.zipf(12) as usize];
