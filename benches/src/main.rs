@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! cargo run --release -p esdb-bench -- run                    every question, every workload
+//! cargo run --release -p esdb-bench -- growth --svg target    cost against size, and plots of it
 //! cargo run --release -p esdb-bench -- generate product       events as native lines on stdout
 //! ```
 
 mod events;
 mod figures;
+mod growth;
 mod import;
 mod limits;
 mod measure;
 mod memory;
 mod native;
 mod peers;
+mod plot;
 mod question;
 mod random;
 mod reference;
@@ -64,6 +67,20 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         esdb: Option<PathBuf>,
     },
+    /// Measures how cost grows with the number of events.
+    Growth {
+        /// The largest size, as a power of ten.
+        #[arg(long, default_value_t = 7)]
+        most: u32,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only these contenders.
+        #[arg(long)]
+        peer: Vec<String>,
+        /// Writes plots into a folder.
+        #[arg(long, value_name = "DIR")]
+        svg: Option<PathBuf>,
+    },
     /// Tells how much memory a contender takes to build.
     #[command(hide = true)]
     Memory {
@@ -95,6 +112,11 @@ fn main() -> Result<()> {
                 }
                 Ok(())
             })
+        }
+        Command::Growth { most, rounds, peer, svg } => {
+            let default: Vec<String> = growth::CONTENDERS.iter().map(|name| (*name).to_owned()).collect();
+            let peers = chosen(if peer.is_empty() { &default } else { &peer })?;
+            growth::run(&peers, most, rounds, svg.as_deref())
         }
         Command::Memory { workload, count, peer } => memory::child(workload, count, &peer),
     }

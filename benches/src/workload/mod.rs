@@ -66,3 +66,8 @@ impl Workload {
         }
     }
 }
+
+/// Event number `i` of `count` of a workload that grows in spaces: customers' activity, ten events for each, in no order.
+pub(crate) fn growing(i: u64, count: u64) -> EventBuf {
+    activity::of_customers(activity::shuffled(i, count), 10)
+}
