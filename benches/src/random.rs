@@ -29,6 +29,13 @@ impl Draw {
         ((most as f64 + 1.0).powf(uniform) - 1.0) as u64
     }
 
+    /// When event `i` of `count` happens, of `stretch` units: somewhere in its share, so that events come in order of time.
+    pub(crate) fn moment(&mut self, i: u64, count: u64, stretch: i64) -> i64 {
+        let share = 1 << 20;
+        let place = u128::from(i) * share + u128::from(self.below(share as u64));
+        (place * stretch as u128 / (u128::from(count.max(1)) * share)) as i64
+    }
+
     pub(crate) fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
         words[self.below(words.len() as u64) as usize]
     }
