@@ -122,6 +122,7 @@ mod reader;
 mod rows;
 mod runs;
 mod scan;
+mod sorter;
 mod source;
 mod spills;
 mod spool;

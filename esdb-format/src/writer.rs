@@ -4,7 +4,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::assembler::{Assembled, Assembler, Plan};
-use crate::buffer::EventBuffer;
 use crate::compression::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -14,7 +13,7 @@ use crate::limits;
 use crate::merge::{Merge, Run};
 use crate::ordered::{Ordered, OrderedPairs};
 use crate::output::{Output, Unpublished};
-use crate::runs::{RUN_MEMORY, RunReader, RunWriter};
+use crate::sorter::Sorter;
 use crate::unit::Unit;
 
 /// The least memory budget, in bytes.
@@ -22,9 +21,6 @@ const LEAST_MEMORY: usize = 8 << 20;
 
 /// How many events in order are collected before they are passed on, in bytes of memory.
 const PASS_ON: usize = 4 << 20;
-
-/// How many files or runs are merged at once.
-const MOST_RUNS: usize = 64;
 
 /// How a file is written. By default: milliseconds, zstd level 3, frames of 8 KiB, 256 MiB of memory, one thread for
 /// each core.
@@ -186,15 +182,13 @@ impl WriterOptions {
         let (target, file) = Unpublished::create(path.as_ref(), self.replace)?;
         let spill_folder = self.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
         let mut writer = Writer {
+            sorter: Sorter::new(spill_folder, events_memory(self.memory), self.threads),
             options: self,
-            spill_folder,
             target,
             assembler: None,
             first_file: Some(file),
-            buffer: EventBuffer::default(),
             in_order: true,
             last_passed_on: None,
-            runs: Vec::new(),
             failed: false,
         };
         writer.assembler = Some(writer.new_assembler(PASS_ON)?);
@@ -207,18 +201,15 @@ impl WriterOptions {
 /// Dropped before [`finish`](Self::finish), it leaves nothing behind.
 pub struct Writer {
     options: WriterOptions,
-    spill_folder: PathBuf,
     target: Unpublished,
     /// While all events came in file order.
     assembler: Option<Assembler>,
     first_file: Option<File>,
-    buffer: EventBuffer,
-    /// Whether the buffer is in file order, and behind everything that was passed on.
+    sorter: Sorter,
+    /// Whether the sorter's buffer is in file order, and behind everything that was passed on.
     in_order: bool,
     /// Space, grouping and timestamp of the last event that was passed on.
     last_passed_on: Option<(Vec<u8>, Vec<u8>, i64)>,
-    /// With how often their events were merged.
-    runs: Vec<(u32, Run)>,
     /// Something could not be written: what is there is not whole.
     failed: bool,
 }
@@ -260,7 +251,7 @@ impl Writer {
         let WriterOptions { unit, codec, frame_size, threads, memory, block_events, .. } = self.options;
         let memory = memory.saturating_sub(taken).max(memory / 4);
         let plan = Plan { unit, codec, frame_size, threads, block_events, memory };
-        Ok(Assembler::new(plan, output, &self.spill_folder))
+        Ok(Assembler::new(plan, output, self.sorter.folder()))
     }
 
     /// Writes all events of sorted runs, of which an earlier one's come first among equals.
@@ -269,37 +260,16 @@ impl Writer {
     ///
     /// Invalid if events were added before.
     pub(crate) fn add_runs(&mut self, runs: Vec<Run>) -> Result<()> {
-        if self.buffer.len() > 0 || self.last_passed_on.is_some() || !self.runs.is_empty() {
+        if !self.sorter.is_empty() || self.last_passed_on.is_some() {
             return Err(Error::Invalid("files are merged into a writer that has events already".into()));
         }
         self.or_fail(|writer| writer.merge_all(runs))
     }
 
-    fn merge_all(&mut self, mut runs: Vec<Run>) -> Result<()> {
-        // Many runs at once would take much memory: neighbours are merged first.
-        let most = self.most_runs();
-        while runs.len() > most {
-            let mut merged = Vec::new();
-            while !runs.is_empty() {
-                let rest = runs.split_off(runs.len().min(most));
-                let run = self.merge_into_one(std::mem::replace(&mut runs, rest))?;
-                merged.push(Run::Spilled(Box::new(run)));
-            }
-            runs = merged;
-        }
+    fn merge_all(&mut self, runs: Vec<Run>) -> Result<()> {
+        let runs = self.sorter.reduce(runs)?;
         let Some(assembler) = &mut self.assembler else { return Err(has_failed()) };
         Merge::new(runs)?.for_each(|event| assembler.add(event))
-    }
-
-    fn merge_into_one(&self, runs: Vec<Run>) -> Result<RunReader> {
-        let mut merged = RunWriter::new(&self.spill_folder)?;
-        Merge::new(runs)?.for_each(|event| merged.add(event))?;
-        merged.finish()
-    }
-
-    /// How many runs are merged at once.
-    fn most_runs(&self) -> usize {
-        (self.options.memory / 8 / RUN_MEMORY).clamp(8, MOST_RUNS)
     }
 
     /// After an error nothing more can be written: some events may be in the file and others lost.
@@ -330,7 +300,7 @@ impl Writer {
         }
         if self.in_order {
             let key = (event.space, event.grouping, event.timestamp);
-            let last = self.buffer.last_key().or_else(|| {
+            let last = self.sorter.buffer.last_key().or_else(|| {
                 let (space, grouping, time) = self.last_passed_on.as_ref()?;
                 Some((space, grouping, *time))
             });
@@ -343,18 +313,18 @@ impl Writer {
             if event.data.len() >= PASS_ON {
                 return self.or_fail(|writer| writer.pass_on_at_once(&event));
             }
-            self.buffer.push(&event);
-            if self.buffer.memory() >= PASS_ON {
+            self.sorter.buffer.push(&event);
+            if self.sorter.buffer.memory() >= PASS_ON {
                 return self.or_fail(Self::pass_on);
             }
             return Ok(());
         }
-        self.buffer.push(&event);
+        self.sorter.buffer.push(&event);
         if self.assembler.is_some() {
             self.or_fail(Self::keep_what_was_passed_on)?;
         }
-        if self.buffer.memory() >= events_memory(self.options.memory) {
-            return self.or_fail(Self::spill);
+        if self.sorter.is_full() {
+            return self.or_fail(|writer| writer.sorter.spill());
         }
         Ok(())
     }
@@ -406,13 +376,13 @@ impl Writer {
     /// Hands the buffer, which is in file order, to the file.
     fn pass_on(&mut self) -> Result<()> {
         let Some(assembler) = &mut self.assembler else { return Ok(()) };
-        for at in 0..self.buffer.len() {
-            assembler.add(&self.buffer.event(at))?;
+        for at in 0..self.sorter.buffer.len() {
+            assembler.add(&self.sorter.buffer.event(at))?;
         }
-        if let Some((space, grouping, timestamp)) = self.buffer.last_key() {
+        if let Some((space, grouping, timestamp)) = self.sorter.buffer.last_key() {
             self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
         }
-        self.buffer.clear();
+        self.sorter.buffer.clear();
         Ok(())
     }
 
@@ -428,39 +398,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the buffer out as a sorted run.
-    fn spill(&mut self) -> Result<()> {
-        self.keep_what_was_passed_on()?;
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.sort();
-        let mut run = RunWriter::new(&self.spill_folder)?;
-        for at in 0..buffer.len() {
-            run.add(&buffer.event(at))?;
-            buffer.forget(at);
-        }
-        buffer.clear();
-        self.buffer = buffer;
-        self.runs.push((0, Run::Spilled(Box::new(run.finish()?))));
-        // Neighbours of equal level are merged, so that an event is written again only a few times in all.
-        let most = self.most_runs();
-        while let Some(&(level, _)) = self.runs.last() {
-            let equal = self.runs.iter().rev().take_while(|(other, _)| *other == level).count();
-            if equal < most {
-                break;
-            }
-            let runs = self.runs.split_off(self.runs.len() - equal).into_iter().map(|(_, run)| run).collect();
-            let merged = self.merge_into_one(runs)?;
-            self.runs.push((level + 1, Run::Spilled(Box::new(merged))));
-        }
-        Ok(())
-    }
-
     /// After the first late event: what was written in order becomes the first run.
     fn keep_what_was_passed_on(&mut self) -> Result<()> {
         let Some(assembler) = self.assembler.take() else { return Ok(()) };
         if self.last_passed_on.is_some() {
-            // Its level is like no other's: it is merged only at the end.
-            self.runs.push((u32::MAX, Run::of_unfinished(assembler.into_unfinished()?)?));
+            self.sorter.begin_with(Run::of_unfinished(assembler.into_unfinished()?)?);
         }
         Ok(())
     }
@@ -472,11 +414,8 @@ impl Writer {
             return self.assembler.take().ok_or_else(has_failed);
         }
         self.keep_what_was_passed_on()?;
-        let mut runs: Vec<Run> = std::mem::take(&mut self.runs).into_iter().map(|(_, run)| run).collect();
-        let buffer = std::mem::take(&mut self.buffer);
-        let assembler = self.new_assembler(buffer.memory() + runs.len() * RUN_MEMORY)?;
-        runs.push(Run::of_buffer(buffer));
-        self.assembler = Some(assembler);
+        let (runs, memory) = self.sorter.finish()?;
+        self.assembler = Some(self.new_assembler(memory)?);
         self.merge_all(runs)?;
         self.assembler.take().ok_or_else(has_failed)
     }
