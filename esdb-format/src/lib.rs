@@ -86,9 +86,7 @@
 //! # }
 //! ```
 
-mod assembler;
 mod block;
-mod buffer;
 mod checksum;
 mod codec;
 mod codecs;
@@ -106,30 +104,19 @@ mod handle;
 mod header;
 #[cfg(test)]
 mod hostile;
-mod index_lists;
 mod interner;
 mod legacy;
 mod listing;
-mod merge;
 mod mmap;
-mod ordered;
-mod output;
 mod packed;
 mod page;
-mod pipeline;
 mod postings;
 mod reader;
-mod rows;
-mod runs;
 mod scan;
-mod sorter;
 mod source;
-mod spills;
-mod spool;
 mod strings;
 mod tables;
 mod time_order;
-mod time_sort;
 mod tree;
 mod unit;
 mod verify;
@@ -147,11 +134,10 @@ pub use event::{Event, EventBuf};
 pub use facts::Statistics;
 pub use header::VERSION;
 pub use listing::{Groupings, IndexNames, IndexValues, Listed, ListedName, ListedSpace, Spaces};
-pub use merge::merge;
 pub use reader::{Reader, ReaderOptions};
 pub use scan::{Cursor, Pairs, Scan, StoredEvent};
 pub use source::Source;
 pub use tables::Extent;
 pub use unit::Unit;
 pub use verify::{Verified, VerifyLevel};
-pub use writer::{Summary, Writer, WriterOptions};
+pub use writer::{Summary, Writer, WriterOptions, merge};

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::codec::Decoder;
+use crate::derive::index_lists::{IndexLists, ListPart};
+use crate::derive::spool::Spool;
 use crate::derive::{Deriver, Tables};
 use crate::digest::ContentDigest;
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::handle::Root;
-use crate::index_lists::{IndexLists, ListPart};
 use crate::postings::ListCursor;
-use crate::spool::Spool;
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::time_order::TimeFrame;
 use crate::tree::{Tree, TreeCursor};

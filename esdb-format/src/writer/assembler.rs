@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use super::ordered::{Ordered, OrderedPairs};
+use super::output::Output;
+use super::pipeline::Pipeline;
 use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::codec::key64;
 use crate::compression::Codec;
 use crate::derive::Deriver;
+use crate::derive::spool::Spool;
 use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
@@ -14,10 +18,6 @@ use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::header::{Header, Layout};
 use crate::limits;
-use crate::ordered::Ordered;
-use crate::output::Output;
-use crate::pipeline::Pipeline;
-use crate::spool::Spool;
 use crate::tables::BlockEntry;
 use crate::tree::{self, TreeBuilder};
 use crate::unit::Unit;
@@ -153,7 +153,11 @@ impl Assembler {
     /// Finds the numbers of an event's pairs; returns the bytes of their names and values.
     fn number_pairs(&mut self, event: &Ordered<'_>) -> usize {
         self.numbers.clear();
-        self.derived.lists.numbers(&event.pairs, |number| self.numbers.push(number));
+        let (lists, numbers) = (&mut self.derived.lists, &mut self.numbers);
+        match &event.pairs {
+            OrderedPairs::Buffered(pairs) => lists.translate(pairs, |number| numbers.push(number)),
+            pairs => numbers.extend(pairs.clone().map(|(name, value)| lists.number(name, value))),
+        }
         let len = |&number: &u32| {
             let (name, value) = self.derived.lists.pair(number);
             name.len() + value.len()

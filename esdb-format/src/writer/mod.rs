@@ -1,20 +1,36 @@
 //! Writing a file: events in any order go in, a whole file comes out.
+//!
+//! What arrives in file order goes straight to the [`assembler`]; the rest is collected and sorted by the [`sorter`], then merged
+//! ([`merge`]). The assembler fills blocks, the [`pipeline`] compresses them, and the [`output`] gets its name when it is whole.
+
+mod assembler;
+mod buffer;
+mod merge;
+mod ordered;
+mod output;
+mod pipeline;
+mod rows;
+mod runs;
+mod sorter;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::assembler::{Assembled, Assembler, Plan};
 use crate::compression::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::facts::Statistics;
 use crate::limits;
-use crate::merge::{Merge, Run};
-use crate::ordered::{Ordered, OrderedPairs};
-use crate::output::{Output, Unpublished};
-use crate::sorter::Sorter;
 use crate::unit::Unit;
+
+use assembler::{Assembled, Assembler, Plan};
+use merge::{Merge, Run};
+use ordered::{Ordered, OrderedPairs};
+use output::{Output, Unpublished};
+use sorter::Sorter;
+
+pub use merge::merge;
 
 /// The least memory budget, in bytes.
 const LEAST_MEMORY: usize = 8 << 20;

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
+use super::index_lists::IndexLists;
+use super::spills::{Record, Spills};
+use super::spool::{Spool, SpoolReader};
 use crate::error::Result;
-use crate::index_lists::IndexLists;
-use crate::spills::{Record, Spills};
-use crate::spool::{Spool, SpoolReader};
 use crate::time_order::Place;
 
 /// Numbers of rows and pairs in memory must fit 32 bits, in bytes.

@@ -5,11 +5,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::output::Output;
 use crate::block::{BlockDraft, EncodedBlock, Head};
 use crate::compression::{Codec, Compressor};
 use crate::error::{Error, Result};
 use crate::header::Layout;
-use crate::output::Output;
 
 /// Drafts larger than this are encoded alone, so that several giant events are never in flight, in bytes.
 const LARGE: usize = 8 << 20;

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::spool::{Spool, SpoolReader};
 use crate::error::Result;
-use crate::spool::{Spool, SpoolReader};
 
 /// How many spools are merged at once.
 const MOST: usize = 16;

@@ -1,16 +1,22 @@
 //! What follows from the events: time order, posting lists, spaces and groupings (spec §6). The writer stores it, and
 //! `verify` compares it with what is stored.
 
+pub(crate) mod index_lists;
+mod spills;
+pub(crate) mod spool;
+mod time_sort;
+
 use std::path::Path;
 
 use crate::codec::key64;
 use crate::error::Result;
-use crate::index_lists::IndexLists;
 use crate::packed::FRAME;
-use crate::spool::Spool;
 use crate::tables::{Extent, GroupingEntry, SpaceEntry};
 use crate::time_order::{self, Place};
-use crate::time_sort::TimeSort;
+
+use index_lists::IndexLists;
+use spool::Spool;
+use time_sort::TimeSort;
 
 /// Collects tables and posting lists while events pass by in file order.
 pub(crate) struct Deriver {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
+use super::ordered::{Ordered, OrderedPairs};
 use crate::codec::{Decoder, Encode, key_prefix};
 use crate::error::Section;
 use crate::event::Event;
 use crate::interner::{Interner, Numbered};
-use crate::ordered::{Ordered, OrderedPairs};
 use crate::strings::shared_prefix;
 
 /// Records are kept in pieces of this size, so that growing copies nothing, in bytes.

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::buffer::EventBuffer;
+use super::buffer::EventBuffer;
+use super::merge::{Merge, Run};
+use super::runs::{RUN_MEMORY, RunReader, RunWriter};
 use crate::error::{Error, Result};
-use crate::merge::{Merge, Run};
-use crate::runs::{RUN_MEMORY, RunReader, RunWriter};
 
 /// How many files or runs are merged at once.
 const MOST_RUNS: usize = 64;

@@ -1,8 +1,8 @@
 //! Events on their way into blocks: where the pairs of an event come from, the buffer, a run or a file.
 
+use super::runs::Spelled;
 use crate::block::RowPairs;
 use crate::interner::Numbered;
-use crate::runs::Spelled;
 use crate::scan::Pairs;
 
 /// An event that comes in file order.

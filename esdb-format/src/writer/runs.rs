@@ -14,11 +14,11 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::ordered::{Ordered, OrderedPairs};
 use crate::codec::{Decoder, Encode, load_u32};
 use crate::compression::{Codec, Compressor, unpack};
+use crate::derive::spool::spill_failed;
 use crate::error::{Result, Section};
-use crate::ordered::{Ordered, OrderedPairs};
-use crate::spool::spill_failed;
 
 /// Chunks are closed when their records take this many bytes.
 const CHUNK: usize = 64 << 10;

@@ -6,13 +6,12 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
+use super::spills::{Record, Spills};
+use super::spool::{Spool, SpoolReader};
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
-use crate::interner::{Interner, Translation};
-use crate::ordered::OrderedPairs;
+use crate::interner::{Interner, Numbered, Translation};
 use crate::postings::ListBuilder;
-use crate::spills::{Record, Spills};
-use crate::spool::{Spool, SpoolReader};
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::tree::{PageSink, TreeBuilder};
 
@@ -71,14 +70,9 @@ impl IndexLists {
         self.interner.number(name, value)
     }
 
-    /// The numbers of an event's pairs, handed to `each`.
-    pub(crate) fn numbers(&mut self, pairs: &OrderedPairs<'_>, mut each: impl FnMut(u32)) {
-        match pairs {
-            OrderedPairs::Buffered(numbered) => {
-                self.translation.for_each(numbered, &mut self.interner, each);
-            }
-            pairs => pairs.clone().for_each(|(name, value)| each(self.interner.number(name, value))),
-        }
+    /// The numbers of pairs that have numbers elsewhere, handed to `each`.
+    pub(crate) fn translate(&mut self, pairs: &Numbered<'_>, each: impl FnMut(u32)) {
+        self.translation.for_each(pairs, &mut self.interner, each);
     }
 
     pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {

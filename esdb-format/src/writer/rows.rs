@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::ordered::{Ordered, OrderedPairs};
 use crate::block::{Block, read_block};
 use crate::codecs::Codecs;
 use crate::error::{Result, Section};
 use crate::header::Layout;
-use crate::ordered::{Ordered, OrderedPairs};
 use crate::source::{Source, read};
 
 /// A place among the events of consecutive blocks.

@@ -3,17 +3,17 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::assembler::Unfinished;
-use crate::buffer::EventBuffer;
+use super::assembler::Unfinished;
+use super::buffer::EventBuffer;
+use super::ordered::{Ordered, OrderedPairs};
+use super::rows::BlockRows;
+use super::runs::RunReader;
+use super::{Summary, Writer};
 use crate::codecs::Codecs;
 use crate::error::{Error, Result};
-use crate::ordered::{Ordered, OrderedPairs};
 use crate::reader::Reader;
-use crate::rows::BlockRows;
-use crate::runs::RunReader;
 use crate::scan::{Cursor, StoredEvent};
 use crate::source::PlainFile;
-use crate::writer::{Summary, Writer};
 
 /// Writes the events of all inputs and publishes the file. Among equal events those of an earlier input come first.
 ///
