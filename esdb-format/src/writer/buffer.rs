@@ -55,15 +55,14 @@ impl EventBuffer {
             + self.pairs.memory()
     }
 
-    /// Forgets all events, but keeps the memory for others.
+    /// Forgets all events, but keeps the pieces for others.
     pub(crate) fn clear(&mut self) {
-        let (mut pieces, mut entries) = (std::mem::take(&mut self.pieces), std::mem::take(&mut self.entries));
+        let mut pieces = std::mem::take(&mut self.pieces);
         pieces.retain_mut(|piece| {
             piece.clear();
             piece.capacity() == PIECE
         });
-        entries.clear();
-        *self = Self { pieces, entries, ..Self::default() };
+        *self = Self { pieces, ..Self::default() };
     }
 
     /// Appends an event whose pairs ascend strictly.
@@ -194,5 +193,26 @@ impl EventBuffer {
         {
             self.pieces[piece as usize] = Vec::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever measures a buffer to see whether it is full must not find an empty one full.
+    #[test]
+    fn a_cleared_buffer_counts_no_memory() {
+        let mut buffer = EventBuffer::default();
+        for time in 0..200_000 {
+            buffer.push(&Event::new("space", -time, "tiny").index("name", "value"));
+        }
+        assert!(buffer.memory() > 200_000 * size_of::<Entry>());
+        buffer.sort();
+        assert_eq!(buffer.event(0).timestamp, -199_999);
+        buffer.clear();
+        assert_eq!((buffer.len(), buffer.memory()), (0, EventBuffer::default().memory()));
+        buffer.push(&Event::new("space", 1, "again"));
+        assert_eq!(buffer.event(0).data, b"again");
     }
 }
