@@ -27,8 +27,11 @@ const OF_INDEX: &str = "
     SELECT e.data FROM entries i CROSS JOIN events e
         ON e.space = i.space AND e.\"grouping\" = i.\"grouping\" AND e.ts = i.ts AND e.seq = i.seq
     WHERE i.name = ? AND i.value = ?";
-const NEXT_GROUPING: &str = "
-    SELECT space, \"grouping\" FROM events WHERE (space, \"grouping\") > (?, ?) ORDER BY space, \"grouping\" LIMIT 1";
+const NEXT_GROUPING: &str =
+    "SELECT \"grouping\" FROM events WHERE space = ? AND \"grouping\" > ? ORDER BY \"grouping\" LIMIT 1";
+const NEXT_SPACE: &str = "SELECT space FROM events WHERE space > ? ORDER BY space LIMIT 1";
+const INSIDE: &str = "
+    SELECT ts, data FROM events WHERE space = ? AND \"grouping\" = ? AND ts >= ? AND ts < ? ORDER BY ts, seq";
 
 impl Peer for Sqlite {
     fn name(&self) -> &'static str {
@@ -104,8 +107,15 @@ impl Session for Connection {
                 params![name, value, space, *limit as i64],
                 visitor,
             )?,
-            Question::Stretch { space, start, end } => stretch(self, Some(space), *start, *end, visitor)?,
-            Question::StretchOfAll { start, end } => stretch(self, None, *start, *end, visitor)?,
+            Question::Stretch { space, start, end } => stretch(self, space, *start, *end, visitor)?,
+            Question::StretchOfAll { start, end } => {
+                let mut next = self.prepare_cached(NEXT_SPACE)?;
+                let mut space: Vec<u8> = Vec::new();
+                while let Some(row) = next.query(params![space])?.next()? {
+                    space = row.get(0)?;
+                    stretch(self, &space, *start, *end, visitor)?;
+                }
+            }
             Question::CountByDay { name, day } => {
                 let mut count = self.prepare_cached(
                     "SELECT value, ts / ?2 * ?2, count(*) FROM entries WHERE name = ?1 GROUP BY 1, 2",
@@ -129,35 +139,24 @@ fn show(connection: &Connection, query: &str, with: &[&dyn ToSql], visitor: &mut
     Ok(())
 }
 
-/// Goes from grouping to grouping, of one space or of all, and in each to the time.
-fn stretch(
-    connection: &Connection,
-    space: Option<&[u8]>,
-    start: i64,
-    end: i64,
-    visitor: &mut Visitor,
-) -> Result<()> {
-    let mut next = connection.prepare_cached(NEXT_GROUPING)?;
-    let mut inside = connection.prepare_cached(
-        "SELECT ts, data FROM events WHERE space = ? AND \"grouping\" = ? AND ts >= ? AND ts < ? ORDER BY ts, seq",
-    )?;
-    let mut found: Vec<(Vec<u8>, i64, Vec<u8>)> = Vec::new();
-    // The empty grouping of the empty space is greater than no other.
-    let mut at = (space.unwrap_or_default().to_vec(), Vec::new());
-    loop {
-        let mut rows = inside.query(params![at.0, at.1, start, end])?;
+/// Goes from grouping to grouping, and in each to the time. (A comparison of space and grouping as a pair goes through all events between.)
+fn stretch(connection: &Connection, space: &[u8], start: i64, end: i64, visitor: &mut Visitor) -> Result<()> {
+    let (mut next, mut inside) =
+        (connection.prepare_cached(NEXT_GROUPING)?, connection.prepare_cached(INSIDE)?);
+    let mut found: Vec<(i64, Vec<u8>)> = Vec::new();
+    // The empty grouping is greater than no other.
+    let mut grouping = Some(Vec::new());
+    while let Some(current) = grouping {
+        let mut rows = inside.query(params![space, current, start, end])?;
         while let Some(row) = rows.next()? {
-            found.push((at.0.clone(), row.get(0)?, row.get(1)?));
+            found.push((row.get(0)?, row.get(1)?));
         }
-        match next.query(params![at.0, at.1])?.next()? {
-            Some(row) => at = (row.get(0)?, row.get(1)?),
-            None => break,
-        }
-        if space.is_some_and(|space| space != at.0) {
-            break;
-        }
+        grouping = match next.query(params![space, current])?.next()? {
+            Some(row) => Some(row.get(0)?),
+            None => None,
+        };
     }
-    found.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    found.iter().for_each(|(.., data)| visitor.event(data));
+    found.sort_by_key(|&(ts, _)| ts);
+    found.iter().for_each(|(_, data)| visitor.event(data));
     Ok(())
 }

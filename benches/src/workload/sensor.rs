@@ -7,6 +7,8 @@ use crate::random::{Draw, mix};
 
 const DEVICES: u64 = 1_000;
 const SENSORS: [&str; 4] = ["humidity", "pressure", "temperature", "voltage"];
+/// The least value of each, in thousandths.
+const BASES: [i64; 4] = [45_000, 1_008_000, -6_000, 3_000];
 const CHANNELS: u64 = DEVICES * SENSORS.len() as u64;
 
 pub(super) fn event(i: u64) -> EventBuf {
@@ -18,10 +20,10 @@ pub(super) fn event(i: u64) -> EventBuf {
     let timestamp = START * 1000 + round as i64 * 1000 + phase + jitter;
     let quality = if draw.below(100) == 0 { "bad" } else { "good" };
     // A triangle wave of ten minutes, in thousandths, and noise on it.
-    let base = 10_000 + (mix(channel ^ (5 << 40)) % 60_000);
-    let swing = (round % 600).abs_diff(300) * 5;
-    let value = base + swing + draw.below(800);
-    let data = format!(r#"{{"v":{}.{:03}}}"#, value / 1000, value % 1000);
+    let base = BASES[sensor as usize] + (mix(channel ^ (5 << 40)) % 10_000) as i64;
+    let swing = (round % 600).abs_diff(300) as i64 * 5;
+    let value = base + swing + draw.below(800) as i64;
+    let data = format!(r#"{{"val":{}}}"#, value as f64 / 1000.0);
     EventBuf {
         space: format!("device-{device:04}").into_bytes(),
         grouping: SENSORS[sensor as usize].into(),

@@ -33,7 +33,7 @@ pub(super) fn event(i: u64, count: u64) -> EventBuf {
 fn address(n: u64) -> String {
     let name = NAMES[(n % 40) as usize];
     let surname = SURNAMES[(n / 40 % 20) as usize];
-    let domain = if (n / 800).is_multiple_of(2) { "test.com" } else { "example.com" };
+    let domain = if (n / 800).is_multiple_of(2) { "my.test.com" } else { "my.example.com" };
     format!("{name}{surname}@{domain}")
 }
 
