@@ -247,3 +247,28 @@ fn after_a_failed_write_nothing_is_published() {
     assert!(writer.finish().is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// The giant does not fit the sample, so more data follows, and a dictionary need not win on the sample alone (spec §10).
+#[test]
+fn a_giant_event_ends_the_sample_as_full() {
+    let small = |i: u64| EventBuf {
+        space: b"s".to_vec(),
+        timestamp: i as i64,
+        data: format!(
+            "{{\"user\":\"u-{}\",\"page\":\"/products/{}\",\"agent\":\"Mozilla\"}}",
+            i * 7919 % 9973,
+            i % 97
+        )
+        .into_bytes(),
+        ..EventBuf::default()
+    };
+    let has_dictionary = |count: u64, giant: Option<Vec<u8>>| {
+        let mut events: Vec<EventBuf> = (0..count).map(small).collect();
+        events.extend(giant.map(|data| EventBuf { data, ..small(count) }));
+        Reader::from_bytes(write(events.iter(), WriterOptions::new())).unwrap().dictionary_len() > 0
+    };
+    let giant = || Some(vec![b'g'; 2 << 20]);
+    let counts: Vec<u64> = (1..12).map(|i| i * 300).collect();
+    assert!(counts.iter().any(|&count| !has_dictionary(count, None) && has_dictionary(count, giant())));
+    assert!(counts.iter().all(|&count| !has_dictionary(count, None) || has_dictionary(count, giant())));
+}

@@ -190,7 +190,7 @@ impl Assembler {
                 && self.waiting_data < SAMPLE
                 && self.waiting_keys < SAMPLE_KEYS
                 && self.waiting.len() < SAMPLE_BLOCKS;
-            return if waits { Ok(()) } else { self.start() };
+            return if waits { Ok(()) } else { self.start(false) };
         }
         self.write_block(draft)
     }
@@ -199,7 +199,7 @@ impl Assembler {
     fn close_block_of(&mut self, data: &[u8]) -> Result<()> {
         let draft = self.take_draft()?;
         if self.started.is_none() {
-            self.start()?;
+            self.start(true)?;
         }
         let Some(started) = &mut self.started else { return Ok(()) };
         let mut written = note_block(&mut self.statistics, &mut self.blocks);
@@ -227,8 +227,10 @@ impl Assembler {
     }
 
     /// Trains the dictionary and writes header, dictionary and the blocks that waited.
-    fn start(&mut self) -> Result<()> {
-        let dictionary = self.train()?;
+    ///
+    /// `giant_follows`: the next event is too large for the sample.
+    fn start(&mut self, giant_follows: bool) -> Result<()> {
+        let dictionary = self.train(giant_follows)?;
         let layout = Layout {
             unit: self.plan.unit,
             codec: self.plan.codec,
@@ -255,8 +257,8 @@ impl Assembler {
     }
 
     /// The dictionary of the first events, if it wins (spec §10).
-    fn train(&self) -> Result<Option<Dictionary>> {
-        let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), false);
+    fn train(&self, giant_follows: bool) -> Result<Option<Dictionary>> {
+        let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), giant_follows);
         'drafts: for draft in &self.waiting {
             let mut cuts = FrameCuts::new(self.plan.frame_size);
             let mut data = draft.payload();
@@ -293,7 +295,7 @@ impl Assembler {
     fn finish_blocks(&mut self) -> Result<Blocks> {
         self.close_block()?;
         if self.started.is_none() {
-            self.start()?;
+            self.start(false)?;
         }
         let Some(Started { layout, header, dictionary, pipeline }) = self.started.take() else {
             return Err(crate::Error::Invalid("no block was begun".into()));

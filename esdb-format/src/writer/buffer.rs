@@ -143,10 +143,7 @@ impl EventBuffer {
     }
 
     fn entry(&self, at: usize) -> Option<&Entry> {
-        match self.order.get(at) {
-            Some(&place) => self.entries.get(place as usize),
-            None => self.entries.get(at),
-        }
+        self.entries.get(self.order.get(at).map_or(at, |&place| place as usize))
     }
 
     /// Space, grouping and timestamp of an event.

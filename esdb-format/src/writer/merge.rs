@@ -17,8 +17,8 @@ use crate::source::PlainFile;
 
 /// Writes the events of all inputs and publishes the file. Among equal events those of an earlier input come first.
 ///
-/// Nothing is sorted again: the inputs are read side by side, once. Memory: about 3 MiB and the cache for each of up to 64
-/// inputs at a time; more are merged in several passes.
+/// Nothing is sorted again: the inputs are read side by side, once. Memory: beside the writer's, a few MiB and the cache for
+/// each of up to 64 inputs at a time; more are merged in several passes.
 ///
 /// ```no_run
 /// use esdb_format::{Reader, Writer, merge};
