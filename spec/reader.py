@@ -25,7 +25,8 @@ FOOTER, ROOT = struct.Struct("<QHBBIIIIIIIQqq120sQII32s32sIIH6s8s"), struct.Stru
 DICTIONARY_HEAD, BLOCK_HEAD = struct.Struct("<8sQIIII"), struct.Struct("<8sQQIIQIIBBBBI")
 CODECS, SHRINK = ("none", "snappy", "lz4", "zstd"), (1, 32, 256, 65536)  # Z2: no piece shrinks further
 TREES = ("time order", "index names", "spaces", "groupings", "blocks")
-KIB, MIB = 1 << 10, 1 << 20
+KIB, MIB, TIME_FRAME = 1 << 10, 1 << 20, 4096
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # frames stand without it
 
 Handle = namedtuple("Handle", "offset length checksum")
 Event = namedtuple("Event", "space grouping timestamp pairs data")
@@ -160,9 +161,8 @@ class Cursor:
         return [value for i in range(0, n, 128) for value in self.frame(min(128, n - i))]
 
     def numbers(self, first, count):
-        """A first number, then the differences between neighbours minus 1 in an integer frame (§6.4, §6.5)"""
-        gaps = self.frame(count - 1) if count > 1 else []
-        return list(accumulate((gap + 1 for gap in gaps), initial=first))[:count]
+        """A first number, then a column of the differences between neighbours minus 1 (§6.4, §6.5)"""
+        return list(accumulate((gap + 1 for gap in self.column(count - 1)), initial=first))
 
     def string(self, previous, shared, length, limit=65535):
         """§4.2; `unfolded` is the sum of all lengths"""
@@ -185,11 +185,12 @@ class Cursor:
 
     def time_frame(self):
         """§6.5: first timestamp and ordinals"""
-        count, timestamp, different = self.uint(1), self.svarint(), self.uint(1)
-        need(1 <= different <= count <= 128, "T7", self.place)
-        bases, codes = self.numbers(self.varint(), different), self.packed(count, (different - 1).bit_length())
+        events, timestamp, different = self.varint(), self.svarint(), self.varint()
+        need(1 <= different <= events <= TIME_FRAME, "T7", self.place)
+        bases, codes = self.numbers(self.varint(), different), self.packed(events, (different - 1).bit_length())
         need(set(codes) == set(range(different)), "T7", self.place)
-        return timestamp, [bases[code] + codes[:i].count(code) for i, code in enumerate(codes)]
+        following = [iter(range(base, base + events)) for base in bases]
+        return timestamp, [next(following[code]) for code in codes]
 
 
 def fields(data, names, place):
@@ -213,6 +214,7 @@ def undo_piece(codec, stored, size, place, dictionary=None):
         elif CODECS[codec] == "lz4":
             plain = lz4.block.decompress(stored, uncompressed_size=size)
         else:
+            stored = ZSTD_MAGIC + stored
             frame = zstandard.get_frame_parameters(stored)
             need(frame.content_size == size and not frame.has_checksum and not frame.dict_id, "Z2", place)
             plain = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(stored, allow_extra_data=False)
@@ -340,7 +342,9 @@ class Block:
             need(ascending(names) and ascending(texts) and form < 2, "B8", self.place)
             entries = column.varint() if form else self.count
             rows = list(accumulate(column.column(entries))) if form else range(self.count)
-            entries = list(zip(rows, column.column(entries)))
+            common, codes = column.varint(), column.column(entries)
+            need(max(common, *codes) < len(texts), "B8", self.place)
+            entries = [(row, (code + common) % len(texts)) for row, code in zip(rows, codes)]
             need(entries and ascending(entries) and rows[-1] < self.count, "B8", self.place)
             need({place for _, place in entries} == set(range(len(texts))), "B8", self.place)
             for row, place in entries:
@@ -388,8 +392,8 @@ def in_time_order(file):
     tables, ordinals = read_tables(file), []
     for first, count, _, _, groupings, _ in tables.spaces.values():
         need(first == len(ordinals) and count <= file.count - first, "T2", "spaces")
-        for i in range(first, first + count, 128):
-            size = min(128, first + count - i)
+        for i in range(first, first + count, TIME_FRAME):
+            size = min(TIME_FRAME, first + count - i)
             _, frame = tables.time_order.get(i, (0, ())) if groupings > 1 else (0, range(i, i + size))
             need(len(frame) == size, "T7" if frame else "T6", f"time order: {i}")
             ordinals += frame
@@ -415,7 +419,8 @@ def derive(events):
 
     parts, values = Counter(space for space, _ in of_grouping), Counter(name for name, _ in of_pair)
     only = {space: grouping for space, grouping in of_grouping if parts[space] == 1}
-    frames = [some[i:i + 128] for space, some in of_space.items() if parts[space] > 1 for i in range(0, len(some), 128)]
+    frames = [some[i:i + TIME_FRAME]
+              for space, some in of_space.items() if parts[space] > 1 for i in range(0, len(some), TIME_FRAME)]
     return Tables(
         {space: (some[0], *about(some), parts[space], only.get(space, b"")) for space, some in of_space.items()},
         {(of_space[space][0], grouping): (order[some[0]] - of_space[space][0], *about(some))

@@ -101,6 +101,13 @@ fn good_vectors() -> Vec<Good> {
             (0..200).map(|i| event("s", ["a", "b"][i % 2], i as i64 * 5_000, &[], "{}")).collect(),
         ),
         good(
+            "time-frames",
+            "Two frames in the time order of a space, the second one with few events.",
+            &["T6", "T7"],
+            seconds().codec(Codec::Lz4),
+            (0..4_100).map(|i| event("s", ["a", "b"][i % 2], i as i64, &[], "")).collect(),
+        ),
+        good(
             "tags",
             "Names with several values per event, values with few events, and events without a name.",
             &["B8", "B9", "T5"],

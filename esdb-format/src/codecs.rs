@@ -1,7 +1,7 @@
 //! Decompressing what is stored in a file: areas of strings and payload frames. All scans share the dictionary.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::checksum::check;
 use crate::compression::{Codec, Prepared, unpack};
@@ -45,8 +45,8 @@ impl Codecs {
     }
 
     /// Says which dictionary the frames need, empty for none. Later calls have no effect.
-    pub(crate) fn set_dictionary(&self, dictionary: Arc<[u8]>) {
-        self.dictionary.get_or_init(|| match (self.codec, &dictionary[..]) {
+    pub(crate) fn set_dictionary(&self, dictionary: &[u8]) {
+        self.dictionary.get_or_init(|| match (self.codec, dictionary) {
             (_, []) => Dictionary::Absent,
             (Codec::Zstd { .. }, bytes) => {
                 Prepared::new(bytes).map_or(Dictionary::Refused, Dictionary::Ready)

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{DCtx, DDict, get_error_name};
+use zstd::zstd_safe::{CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
 
 use crate::error::{Error, Result, Section};
 
@@ -98,6 +98,7 @@ impl Compressor {
             Codec::Zstd { level } => {
                 let zstd = || -> std::io::Result<_> {
                     let mut zstd = zstd::bulk::Compressor::with_dictionary(level, dictionary)?;
+                    zstd.set_parameter(CParameter::Format(FrameFormat::Magicless))?;
                     zstd.include_dictid(false)?;
                     zstd.include_checksum(false)?;
                     zstd.include_contentsize(true)?;
@@ -155,9 +156,16 @@ impl Prepared {
     }
 }
 
+fn decompressor() -> DCtx<'static> {
+    let mut context = DCtx::create();
+    // It knows this parameter; if it did not, no frame would decompress.
+    let _ = context.set_parameter(DParameter::Format(FrameFormat::Magicless));
+    context
+}
+
 thread_local! {
     /// Costs more to make than to use, so each thread keeps one for all files.
-    static ZSTD: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+    static ZSTD: RefCell<DCtx<'static>> = RefCell::new(decompressor());
 }
 
 /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.

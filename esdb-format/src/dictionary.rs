@@ -1,7 +1,5 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
-use std::sync::Arc;
-
 use crate::checksum::{check, checksum, checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::{Codec, Compressor, unpack};
@@ -12,7 +10,7 @@ use crate::source::{Source, read};
 const MARKER: [u8; 8] = *b"\x89ESDBD\r\n";
 
 /// How much data a dictionary is trained on, in bytes.
-pub(crate) const SAMPLE: usize = 1 << 20;
+pub(crate) const SAMPLE: usize = 2 << 20;
 
 /// Events with little data are not waited for beyond this much of keys, in bytes, …
 pub(crate) const SAMPLE_KEYS: usize = 16 << 20;
@@ -20,8 +18,12 @@ pub(crate) const SAMPLE_KEYS: usize = 16 << 20;
 /// … or this many blocks.
 pub(crate) const SAMPLE_BLOCKS: usize = 32;
 
-/// The sizes of dictionaries that are tried, in bytes.
-const SIZES: [usize; 2] = [16 << 10, 32 << 10];
+/// The largest dictionary that is trained, in bytes; it is never more than one in so many bytes of the sample.
+const LARGEST: usize = 64 << 10;
+const PART_OF_SAMPLE: usize = 16;
+
+/// Smaller ones are not worth their sections, in bytes.
+const SMALLEST: usize = 256;
 
 /// How often a full sample counts, as more data is likely to follow.
 const MORE_FOLLOWS: usize = 4;
@@ -29,25 +31,34 @@ const MORE_FOLLOWS: usize = 4;
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 19;
 
-/// A dictionary, its checksum, and its stored form.
+/// A dictionary that was trained, and the sections that hold it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
-    bytes: Arc<[u8]>,
+    bytes: Vec<u8>,
     checksum: u32,
-    stored: Vec<u8>,
+    compressed: Vec<u8>,
+    /// Whether the section before the blocks has it uncompressed, so that it is soon at hand.
+    is_plain: bool,
+}
+
+/// Which of a dictionary's two sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    BeforeBlocks,
+    BehindBlocks,
 }
 
 impl Dictionary {
-    /// Bytes of the section before the dictionary itself.
+    /// Bytes of a section before the dictionary itself.
     pub(crate) const HEAD: usize = 32;
 
-    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
-        let mut stored = Vec::new();
-        Compressor::new(Codec::Zstd { level: LEVEL }, &[])?.append(&bytes, &mut stored)?;
-        Ok(Self { checksum: checksum(&bytes), bytes: bytes.into(), stored })
+    fn new(bytes: Vec<u8>, is_plain: bool) -> Result<Self> {
+        let mut compressed = Vec::new();
+        Compressor::new(Codec::Zstd { level: LEVEL }, &[])?.append(&bytes, &mut compressed)?;
+        Ok(Self { checksum: checksum(&bytes), bytes, compressed, is_plain })
     }
 
-    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -55,12 +66,16 @@ impl Dictionary {
         self.checksum
     }
 
-    /// The length of the section.
-    pub(crate) fn section_len(&self) -> usize {
-        Self::HEAD + self.stored.len()
+    fn stored(&self, place: Place) -> &[u8] {
+        if place == Place::BeforeBlocks && self.is_plain { &self.bytes } else { &self.compressed }
     }
 
-    /// The dictionary that makes most of `sample`, frames of these lengths, if one wins (spec §10).
+    /// The length of a section.
+    pub(crate) fn section_len(&self, place: Place) -> usize {
+        Self::HEAD + self.stored(place).len()
+    }
+
+    /// The dictionary of `sample`, frames of these lengths, if it wins (spec §10).
     ///
     /// `is_full`: the sample ended because it was large enough, not because the file did.
     pub(crate) fn train(
@@ -69,84 +84,91 @@ impl Dictionary {
         frames: &[usize],
         is_full: bool,
     ) -> Result<Option<Self>> {
-        if !matches!(codec, Codec::Zstd { .. }) {
+        let size = LARGEST.min(sample.len() / PART_OF_SAMPLE);
+        if !matches!(codec, Codec::Zstd { .. }) || size < SMALLEST {
             return Ok(None);
         }
+        // zstd refuses samples that are too few or too alike: there is nothing to win from them.
+        let Ok(bytes) = zstd::dict::from_continuous(sample, frames, size) else { return Ok(None) };
+        let dictionary = Self::new(bytes, is_full)?;
         let weight = if is_full { MORE_FOLLOWS } else { 1 };
-        let mut best = (weight * compressed_len(codec, &[], sample, frames)?, None);
-        for size in SIZES {
-            // zstd refuses samples that are too few or too alike: there is nothing to win from them.
-            let Ok(bytes) = zstd::dict::from_continuous(sample, frames, size) else { continue };
-            let dictionary = Self::new(bytes)?;
-            let len = weight * compressed_len(codec, &dictionary.bytes, sample, frames)?
-                + 2 * dictionary.section_len();
-            if len < best.0 {
-                best = (len, Some(dictionary));
-            }
-        }
-        Ok(best.1)
+        let sections =
+            dictionary.section_len(Place::BeforeBlocks) + dictionary.section_len(Place::BehindBlocks);
+        let with = weight * compressed_len(codec, &dictionary.bytes, sample, frames)? + sections;
+        let without = weight * compressed_len(codec, &[], sample, frames)?;
+        Ok((with < without).then_some(dictionary))
     }
 
-    /// The section as it stands at `offset` of the file.
-    pub(crate) fn encode(&self, offset: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.section_len());
+    /// A section as it stands at `offset` of the file.
+    pub(crate) fn encode(&self, offset: u64, place: Place) -> Vec<u8> {
+        let stored = self.stored(place);
+        let mut out = Vec::with_capacity(self.section_len(place));
         out.extend_from_slice(&MARKER);
         out.put_u64(offset);
         out.put_u32(self.bytes.len() as u32);
-        out.put_u32(self.stored.len() as u32);
+        out.put_u32(stored.len() as u32);
         out.put_u32(self.checksum);
-        out.put_u32(checksum_of_both(&out, &self.stored));
-        out.extend_from_slice(&self.stored);
+        out.put_u32(checksum_of_both(&out, stored));
+        out.extend_from_slice(stored);
         out
     }
+}
 
-    /// The length that the head at `offset` states for the section, whether or not the section is whole.
-    pub(crate) fn stored_len(source: &(impl Source + ?Sized), offset: u64) -> Result<u64> {
-        let head = read(source, offset, Self::HEAD as u64, Section::Dictionary, "D2")?;
-        let len = Decoder::new(&head[20..], offset, Section::Dictionary).u32("D2")?;
-        Ok(Self::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
-    }
+/// The length that the head at `offset` states for a section, whether or not the section is whole.
+pub(crate) fn stated_section_len(source: &(impl Source + ?Sized), offset: u64) -> Result<u64> {
+    let head = read(source, offset, Dictionary::HEAD as u64, Section::Dictionary, "D2")?;
+    let len = Decoder::new(&head[20..], offset, Section::Dictionary).u32("D2")?;
+    Ok(Dictionary::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
+}
 
-    /// Reads the section that stands at `offset`, of a dictionary of at most `most` bytes.
-    ///
-    /// # Errors
-    ///
-    /// Corrupt if marker, offset, a length or a checksum is wrong.
-    pub(crate) fn read(source: &(impl Source + ?Sized), offset: u64, most: u32) -> Result<Self> {
-        // One read for all of it: what is stored is not longer than the dictionary itself.
-        let len = (Self::HEAD as u64 + u64::from(most).min(limits::DICTIONARY as u64))
-            .min(source.len().saturating_sub(offset));
-        let bytes = read(source, offset, len.max(Self::HEAD as u64), Section::Dictionary, "D2")?;
-        let (head, rest) = bytes.split_at(Self::HEAD);
-        let mut fields = Decoder::new(head, offset, Section::Dictionary);
-        if fields.take(8, "D2")? != MARKER {
-            return Err(Error::corrupt(
-                Section::Dictionary,
-                offset,
-                "D1",
-                "it is missing: another marker is here",
-            ));
-        }
-        let own = fields.u64("D2")?;
-        let (len, stored_len) = (fields.u32("D2")? as usize, fields.u32("D2")? as usize);
-        let (sum, section_sum) = (fields.u32("D2")?, fields.u32("D2")?);
-        if len > limits::DICTIONARY || stored_len > len {
-            let reason = format!("dictionary of {len} bytes, stored in {stored_len}");
-            return Err(Error::corrupt(Section::Dictionary, offset, "L1", reason));
-        }
-        let content = offset.saturating_add(Self::HEAD as u64);
-        let stored = Decoder::new(rest, content, Section::Dictionary).take(stored_len, "D2")?.to_vec();
-        let found = checksum_of_both(&head[..Self::HEAD - 4], &stored);
-        compare(section_sum, found, Section::Dictionary, offset, "D2")?;
-        if own != offset {
-            let reason = format!("offset is {own}, {offset} expected");
-            return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
-        }
-        let mut bytes = Vec::new();
-        unpack(Codec::Zstd { level: LEVEL }, &stored, len, None, &mut bytes, Section::Dictionary, content)?;
-        check(sum, &bytes, Section::Dictionary, offset, "D2")?;
-        Ok(Self { bytes: bytes.into(), checksum: sum, stored })
+/// Reads the section that stands at `offset`, of the dictionary with this length and checksum; returns the dictionary and
+/// the length of the section.
+///
+/// # Errors
+///
+/// Corrupt if marker, offset, a length or a checksum is wrong.
+pub(crate) fn read_section(
+    source: &(impl Source + ?Sized),
+    offset: u64,
+    expected: (u32, u32),
+) -> Result<(Vec<u8>, u64)> {
+    let corrupt = |rule, reason: String| Error::corrupt(Section::Dictionary, offset, rule, reason);
+    // One read for all of it: what is stored is not longer than the dictionary itself.
+    let len = (Dictionary::HEAD as u64 + u64::from(expected.0).min(limits::DICTIONARY as u64))
+        .min(source.len().saturating_sub(offset));
+    let mut section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
+    let (head, rest) = section.split_at(Dictionary::HEAD);
+    let mut fields = Decoder::new(head, offset, Section::Dictionary);
+    if fields.take(8, "D2")? != MARKER {
+        return Err(corrupt("D1", "it is missing: another marker is here".into()));
     }
+    let own = fields.u64("D2")?;
+    let (len, stored_len) = (fields.u32("D2")?, fields.u32("D2")? as usize);
+    let (sum, section_sum) = (fields.u32("D2")?, fields.u32("D2")?);
+    if len as usize > limits::DICTIONARY || stored_len > len as usize {
+        return Err(corrupt("L1", format!("dictionary of {len} bytes, stored in {stored_len}")));
+    }
+    let content = offset.saturating_add(Dictionary::HEAD as u64);
+    let stored = Decoder::new(rest, content, Section::Dictionary).take(stored_len, "D2")?;
+    let found = checksum_of_both(&head[..Dictionary::HEAD - 4], stored);
+    compare(section_sum, found, Section::Dictionary, offset, "D2")?;
+    if own != offset {
+        return Err(corrupt("D2", format!("offset is {own}, {offset} expected")));
+    }
+    let bytes = if stored_len == len as usize {
+        section.truncate(Dictionary::HEAD + stored_len);
+        section.drain(..Dictionary::HEAD);
+        section
+    } else {
+        let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
+        unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
+        bytes
+    };
+    check(sum, &bytes, Section::Dictionary, offset, "D2")?;
+    if (len, sum) != expected {
+        return Err(corrupt("D2", "it is not the one that the footer states".into()));
+    }
+    Ok((bytes, (Dictionary::HEAD + stored_len) as u64))
 }
 
 fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<usize> {
@@ -165,27 +187,37 @@ fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usiz
 mod tests {
     use super::*;
 
-    /// A file that has the section at byte 64.
-    fn section() -> Vec<u8> {
-        let dictionary = Dictionary::new(b"some dictionary".repeat(9)).unwrap();
-        [vec![0; 64], dictionary.encode(64)].concat()
+    const CONTENT: &[u8] = b"some dictionary, some of it again: dictionary, dictionary, dictionary";
+
+    /// A file that has a section at byte 64, and what to expect of it.
+    fn section(place: Place) -> (Vec<u8>, (u32, u32)) {
+        let dictionary = Dictionary::new(CONTENT.to_vec(), true).unwrap();
+        let expected = (CONTENT.len() as u32, dictionary.checksum());
+        ([vec![0; 64], dictionary.encode(64, place)].concat(), expected)
     }
 
     #[test]
     fn sections_round_trip_at_their_own_offset_only() {
-        let file = section();
-        assert_eq!(Dictionary::read(&file, 64, 1000).unwrap().bytes()[..], b"some dictionary".repeat(9));
-        assert!(Dictionary::read(&file[1..].to_vec(), 63, 1000).is_err());
+        let mut lens = Vec::new();
+        for place in [Place::BeforeBlocks, Place::BehindBlocks] {
+            let (file, expected) = section(place);
+            let (bytes, len) = read_section(&file, 64, expected).unwrap();
+            assert_eq!((&bytes[..], len), (CONTENT, file.len() as u64 - 64));
+            assert!(read_section(&file[1..].to_vec(), 63, expected).is_err());
+            assert!(read_section(&file, 64, (expected.0, expected.1 ^ 1)).is_err());
+            lens.push(len as usize - Dictionary::HEAD);
+        }
+        assert!(lens[0] == CONTENT.len() && lens[1] < lens[0], "{lens:?}");
     }
 
     #[test]
     fn every_flip_and_truncation_is_rejected() {
-        let file = section();
+        let (file, expected) = section(Place::BehindBlocks);
         for at in 64..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 0x10;
-            assert!(Dictionary::read(&damaged, 64, 1000).is_err(), "byte {at}");
-            assert!(Dictionary::read(&file[..at].to_vec(), 64, 1000).is_err(), "cut at {at}");
+            assert!(read_section(&damaged, 64, expected).is_err(), "byte {at}");
+            assert!(read_section(&file[..at].to_vec(), 64, expected).is_err(), "cut at {at}");
         }
     }
 

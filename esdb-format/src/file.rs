@@ -7,9 +7,10 @@ use quick_cache::sync::Cache;
 
 use crate::block::{Block, Columns, Head, Indexes, Keys, read_block, read_columns};
 use crate::checksum::check;
+use crate::codec::Decoder;
 use crate::codecs::{Codecs, FrameAt};
 use crate::compression::Codec;
-use crate::dictionary::Dictionary;
+use crate::dictionary::read_section;
 use crate::error::{Error, Result, Section};
 use crate::facts::Facts;
 use crate::footer::Footer;
@@ -20,6 +21,7 @@ use crate::limits;
 use crate::page::Page;
 use crate::source::{Source, borrow, read};
 use crate::tables::BlockEntry;
+use crate::time_order::TimeFrame;
 use crate::tree::{Pages, Tree};
 
 /// How much of the end is read to open a file (spec §3.5), in bytes.
@@ -49,6 +51,8 @@ enum Key {
     Columns(Handle),
     Keys(u64),
     Indexes(u64),
+    /// By its first time number.
+    TimeFrame(u64),
 }
 
 #[derive(Clone)]
@@ -57,6 +61,7 @@ enum Cached {
     Columns(Arc<Columns>),
     Keys(Arc<Keys>),
     Indexes(Arc<Indexes>),
+    TimeFrame(Arc<TimeFrame>),
 }
 
 #[derive(Clone)]
@@ -72,6 +77,7 @@ impl Weighter<Key, Cached> for Weights {
             Cached::Columns(columns) => columns.memory(),
             Cached::Keys(keys) => keys.memory(),
             Cached::Indexes(indexes) => indexes.memory(),
+            Cached::TimeFrame(frame) => frame.memory(),
         };
         (ENTRY + memory) as u64
     }
@@ -128,7 +134,7 @@ impl OpenFile {
         file.check(facts.checksum, &bytes, Section::Facts, facts.offset, "X3")?;
         file.facts = Facts::decode(&bytes, facts.offset)?;
         if file.footer.layout.dictionary_len == 0 {
-            file.codecs.set_dictionary(Arc::default());
+            file.codecs.set_dictionary(&[]);
         }
         Ok(file)
     }
@@ -201,6 +207,11 @@ impl OpenFile {
         cached!(self, Indexes(columns.head().offset), columns.decode_indexes())
     }
 
+    /// The frame of the time order that begins with `time_number`, from the cache or into it; `stored` if it is in neither.
+    pub(crate) fn time_frame(&self, time_number: u64, stored: Decoder<'_>) -> Result<Arc<TimeFrame>> {
+        cached!(self, TimeFrame(time_number), TimeFrame::decode(stored))
+    }
+
     /// Reads a block past the cache.
     pub(crate) fn read_block(&self, entry: &BlockEntry) -> Result<Arc<Block>> {
         let Handle { offset, checksum, .. } = entry.handle;
@@ -217,25 +228,15 @@ impl OpenFile {
 
     fn prepare_dictionary(&self) -> Result<()> {
         if !self.codecs.is_ready() {
-            self.codecs.set_dictionary(Arc::clone(self.read_dictionary(Header::SIZE as u64)?.bytes()));
+            self.codecs.set_dictionary(&self.read_dictionary(Header::SIZE as u64)?.0);
         }
         Ok(())
     }
 
-    /// Reads the copy of the dictionary that stands at `offset`.
-    pub(crate) fn read_dictionary(&self, offset: u64) -> Result<Dictionary> {
+    /// Reads the section of the dictionary that stands at `offset`; returns the length of the section, too.
+    pub(crate) fn read_dictionary(&self, offset: u64) -> Result<(Vec<u8>, u64)> {
         let layout = &self.footer.layout;
-        let dictionary = Dictionary::read(&*self.source, offset, layout.dictionary_len)?;
-        let found = (dictionary.bytes().len() as u32, dictionary.checksum());
-        if found != (layout.dictionary_len, layout.dictionary_checksum) {
-            return Err(Error::corrupt(
-                Section::Dictionary,
-                offset,
-                "D2",
-                "it is not the one that the footer states",
-            ));
-        }
-        Ok(dictionary)
+        read_section(&*self.source, offset, (layout.dictionary_len, layout.dictionary_checksum))
     }
 
     pub(crate) fn blocks(self: &Arc<Self>) -> Tree<Arc<Self>> {

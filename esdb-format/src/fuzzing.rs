@@ -34,9 +34,9 @@ pub fn decode_columns(rows: u16, codec: u8, payload: u8, columns: &[u8]) {
         if let Ok(indexes) = block.indexes() {
             assert!(indexes.pairs(row).is_sorted_by(|a, b| a < b));
         }
-        if let Ok(payload) = block.payload() {
-            let frame = payload.frame_of(row);
-            assert!(payload.range_in(frame, row).end <= payload.frames()[frame].data_len);
+        if let (Ok(frames), Ok(whole)) = (block.frames(), block.whole()) {
+            let frame = frames.of_row(row);
+            assert!(whole.range_in(frames, frame, row).end <= whole.frame(frames, frame).data_len);
         }
     }
 }

@@ -10,6 +10,8 @@ pub const PAIRS: usize = 131_072;
 pub const PAIR_BYTES: usize = 16 << 20;
 /// Events in a block.
 pub const BLOCK_EVENTS: usize = 4_096;
+/// Events in a frame of the time order.
+pub(crate) const TIME_FRAME: usize = 4_096;
 /// Smallest frame size.
 pub const FRAME_SIZE_MIN: u32 = 256;
 /// Largest frame size.

@@ -5,6 +5,8 @@
 //! width │ base │ [exceptions, high width] │ low parts … │ [positions │ high parts]
 //! ```
 
+use std::ops::Range;
+
 use crate::codec::{Decoder, Encode, load_u64};
 use crate::error::Result;
 
@@ -135,6 +137,67 @@ pub(crate) fn decode_column(
         each(frame)?;
     }
     Ok(())
+}
+
+/// Where the frames of a column begin, so that some of its values can be decoded without the others.
+pub(crate) struct Marks {
+    count: usize,
+    /// One more for the end of the column.
+    starts: Vec<u32>,
+}
+
+impl Marks {
+    /// Goes past a column of `count` values by the heads of its frames alone. `area` is what the decoder began with.
+    pub(crate) fn set(decoder: &mut Decoder<'_>, area: usize, count: usize) -> Result<Self> {
+        let mut starts = Vec::with_capacity(count.div_ceil(FRAME) + 1);
+        let place = |decoder: &Decoder<'_>| (area - decoder.remaining()) as u32;
+        starts.push(place(decoder));
+        let mut left = count;
+        while left > 0 {
+            let in_frame = left.min(FRAME);
+            let head = decoder.u8("I1")?;
+            let width = usize::from(head & !EXCEPTIONS).min(64);
+            decoder.varint("I1")?;
+            let mut len = packed_len(in_frame, width);
+            if head & EXCEPTIONS != 0 {
+                let (exceptions, high_width) =
+                    (usize::from(decoder.u8("I1")?), usize::from(decoder.u8("I1")?));
+                len += exceptions + packed_len(exceptions, high_width);
+            }
+            decoder.take(len, "I1")?;
+            starts.push(place(decoder));
+            left -= in_frame;
+        }
+        Ok(Self { count, starts })
+    }
+
+    pub(crate) fn memory(count: usize) -> usize {
+        size_of::<u32>() * (count.div_ceil(FRAME) + 1)
+    }
+
+    /// Decodes the values `wanted`, and appends them to `values`. `area` is at the beginning of what the marks were set in.
+    pub(crate) fn decode(
+        &self,
+        mut area: Decoder<'_>,
+        wanted: Range<usize>,
+        values: &mut Vec<u64>,
+    ) -> Result<()> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let first = wanted.start / FRAME * FRAME;
+        area.take(self.starts[first / FRAME] as usize, "I1")?;
+        let needed = self.count.min(wanted.end.next_multiple_of(FRAME)) - first;
+        let mut skipped = wanted.start - first;
+        let mut left = wanted.len();
+        decode_column(&mut area, needed, |frame| {
+            let frame = &frame[skipped..];
+            let frame = &frame[..frame.len().min(left)];
+            values.extend_from_slice(frame);
+            (skipped, left) = (0, left - frame.len());
+            Ok(())
+        })
+    }
 }
 
 /// Appends values packed with `width` bits each, the last byte filled with zeros.
@@ -286,6 +349,26 @@ mod tests {
                 round_trip(&values);
                 round_trip(&vec![top; count]);
             }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_column_are_those_of_the_whole() {
+        let values: Vec<u64> = (0..700_u64)
+            .map(|i| if i % 90 == 7 { i << 40 } else { i.wrapping_mul(7919) >> (i / 100) })
+            .collect();
+        let mut bytes = vec![9, 9];
+        bytes.extend(round_trip(&values));
+        let mut decoder = Decoder::new(&bytes, 0, Section::Block);
+        decoder.take(2, "X").unwrap();
+        let marks = Marks::set(&mut decoder, bytes.len(), values.len()).unwrap();
+        decoder.finish("X").unwrap();
+        for (start, end) in
+            [(0, 0), (0, 1), (5, 130), (128, 256), (127, 129), (300, 700), (699, 700), (700, 700)]
+        {
+            let mut part = vec![1];
+            marks.decode(Decoder::new(&bytes, 0, Section::Block), start..end, &mut part).unwrap();
+            assert_eq!(part[1..], values[start..end]);
         }
     }
 

@@ -36,6 +36,17 @@ pub trait Source: Send + Sync {
     ///
     /// [`io::ErrorKind::UnexpectedEof`] if the source ends before; what the storage reports otherwise.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Appends the `len` bytes from `offset` on to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_at`](Self::read_at).
+    fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let start = buffer.len();
+        buffer.resize(start + len, 0);
+        self.read_at(offset, &mut buffer[start..])
+    }
 }
 
 /// Bytes in memory.
@@ -55,6 +66,11 @@ impl Source for Vec<u8> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let bytes = slice(self, offset, buffer.len())?;
         buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.extend_from_slice(slice(self, offset, len)?);
         Ok(())
     }
 }
@@ -104,10 +120,9 @@ fn copy(
         let reason = format!("{len} bytes needed, the file ends at {}", source.len());
         return Err(Error::corrupt(section, offset, rule, reason));
     }
-    // What the buffer held before is overwritten, not cleared.
-    buffer.resize(len as usize, 0);
+    buffer.clear();
     source
-        .read_at(offset, buffer)
+        .append(offset, len as usize, buffer)
         .map_err(|error| Error::io(format!("cannot read {len} bytes of {section} at byte {offset}"))(error))
 }
 
@@ -133,6 +148,10 @@ impl PlainFile {
 
     pub(crate) fn new(file: File, len: u64) -> Self {
         Self { file, len }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 }
 

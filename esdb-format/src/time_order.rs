@@ -2,7 +2,8 @@
 
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
-use crate::packed::{FRAME, bits, decode_frame, encode_frame, pack, unpack};
+use crate::limits;
+use crate::packed::{FRAME, bits, decode_column, encode_column, pack, unpack};
 
 /// An event's place in file order, and the place of the first event of its grouping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,23 +12,27 @@ pub(crate) struct Place {
     pub(crate) run: u64,
 }
 
-/// Appends a frame: up to 128 events in time order, the first of which has `timestamp`.
+/// Appends a frame: up to [`limits::TIME_FRAME`] events in time order, the first of which has `timestamp`.
 pub(crate) fn encode(places: &[Place], timestamp: i64, out: &mut Vec<u8>) {
-    let mut distinct: Vec<(u64, u64)> = places.iter().map(|place| (place.run, place.ordinal)).collect();
-    // The first ordinal of a grouping is its smallest: inside a grouping time order is file order.
-    distinct.sort_unstable();
-    distinct.dedup_by_key(|(run, _)| *run);
-
-    out.put_u8(places.len() as u8);
-    out.put_svarint(timestamp);
-    out.put_u8(distinct.len() as u8);
-    out.put_varint(distinct[0].1);
-    if distinct.len() > 1 {
-        let gaps: Vec<u64> = distinct.windows(2).map(|pair| pair[1].1 - pair[0].1 - 1).collect();
-        encode_frame(&gaps, out);
+    let mut by_run: Vec<(u64, u32)> = places.iter().zip(0..).map(|(place, at)| (place.run, at)).collect();
+    by_run.sort_unstable();
+    let (mut bases, mut codes) = (Vec::new(), vec![0; places.len()]);
+    let mut run = None;
+    for (its_run, at) in by_run {
+        if run != Some(its_run) {
+            run = Some(its_run);
+            // The first ordinal of a grouping is its smallest: inside a grouping time order is file order.
+            bases.push(places[at as usize].ordinal);
+        }
+        codes[at as usize] = bases.len() as u64 - 1;
     }
-    let codes = places.iter().map(|place| distinct.partition_point(|(run, _)| *run < place.run) as u64);
-    pack(codes, code_width(distinct.len()), out);
+    out.put_varint(places.len() as u64);
+    out.put_svarint(timestamp);
+    out.put_varint(bases.len() as u64);
+    out.put_varint(bases[0]);
+    let gaps: Vec<u64> = bases.windows(2).map(|pair| pair[1] - pair[0] - 1).collect();
+    encode_column(&gaps, out);
+    pack(codes.into_iter(), code_width(bases.len()), out);
 }
 
 /// How many bits name one of `count` bases.
@@ -40,53 +45,94 @@ fn code_width(count: usize) -> usize {
 pub(crate) struct TimeFrame {
     /// The first event's timestamp.
     pub(crate) timestamp: i64,
-    /// The ordinals in time order.
-    pub(crate) ordinals: Vec<u64>,
+    /// For each grouping, the ordinal of its first event in the frame.
+    bases: Vec<u64>,
+    /// In time order, the place of each event's base.
+    codes: Vec<u16>,
 }
 
 impl TimeFrame {
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let count = usize::from(decoder.u8("P4")?);
-        let timestamp = decoder.svarint("P4")?;
-        let base_count = usize::from(decoder.u8("P4")?);
-        if count == 0 || count > FRAME || base_count == 0 || base_count > count {
+        let (count, timestamp) = Self::head(&mut decoder)?;
+        let base_count = decoder.varint("P4")?;
+        if base_count == 0 || base_count > count {
             return Err(decoder.corrupt("T7", format!("frame of {count} events with {base_count} bases")));
         }
-        let mut next = [0; FRAME];
-        let next = &mut next[..base_count];
-        next[0] = decoder.varint("P4")?;
-        if base_count > 1 {
-            let mut gaps = [0; FRAME];
-            let gaps = &mut gaps[..base_count - 1];
-            decode_frame(&mut decoder, gaps)?;
-            for (at, &gap) in gaps.iter().enumerate() {
-                let base = next[at].checked_add(gap).and_then(|base| base.checked_add(1));
-                next[at + 1] = base.ok_or_else(|| decoder.corrupt("T6", "ordinal exceeds 64 bits"))?;
+        let (count, base_count) = (count as usize, base_count as usize);
+        let mut bases = Vec::with_capacity(base_count);
+        let mut base = decoder.varint("P4")?;
+        bases.push(base);
+        let here = decoder.clone();
+        decode_column(&mut decoder, base_count - 1, |gaps| {
+            // No sum overflows, unless one gap alone reaches far beyond all ordinals there can be.
+            if gaps.iter().fold(0, |all, gap| all | gap) > i64::MAX as u64 {
+                return Err(here.corrupt("T6", "ordinal exceeds 63 bits"));
             }
+            for gap in gaps {
+                base = base.saturating_add(gap + 1);
+                bases.push(base);
+            }
+            Ok(())
+        })?;
+        let mut codes = Vec::with_capacity(count);
+        let mut unpacked = [0; FRAME];
+        while codes.len() < count {
+            let some = &mut unpacked[..(count - codes.len()).min(FRAME)];
+            unpack(&mut decoder, code_width(base_count), some)?;
+            codes.extend(some.iter().map(|&code| code as u16));
         }
-        let mut codes = [0; FRAME];
-        let codes = &mut codes[..count];
-        unpack(&mut decoder, code_width(base_count), codes)?;
         decoder.finish("P4")?;
-        let mut used = [false; FRAME];
-        let mut ordinals = Vec::with_capacity(count);
-        for &code in &*codes {
-            let Some(ordinal) = next.get_mut(code as usize) else {
-                return Err(decoder.corrupt("T7", format!("code {code} with {base_count} bases")));
-            };
-            used[code as usize] = true;
-            ordinals.push(*ordinal);
-            *ordinal = ordinal.saturating_add(1);
+        if codes.iter().any(|&code| usize::from(code) >= base_count) {
+            return Err(decoder.corrupt("T7", format!("a code beyond the {base_count} bases")));
         }
-        if used[..base_count].contains(&false) {
-            return Err(decoder.corrupt("T7", "a base without events"));
+        Ok(Self { timestamp, bases, codes })
+    }
+
+    /// The number of events and the first timestamp.
+    fn head(decoder: &mut Decoder<'_>) -> Result<(u64, i64)> {
+        let count = decoder.varint("P4")?;
+        if count == 0 || count > limits::TIME_FRAME as u64 {
+            return Err(decoder.corrupt("T7", format!("frame of {count} events")));
         }
-        Ok(Self { timestamp, ordinals })
+        Ok((count, decoder.svarint("P4")?))
     }
 
     /// The number of events and the first timestamp, without decoding the rest.
     pub(crate) fn peek(mut decoder: Decoder<'_>) -> Result<(u64, i64)> {
-        Ok((u64::from(decoder.u8("P4")?), decoder.svarint("P4")?))
+        Self::head(&mut decoder)
+    }
+
+    /// The ordinal of the event at a place in time order. Costs a pass over the codes before it.
+    pub(crate) fn ordinal(&self, place: usize) -> u64 {
+        let code = self.codes[place];
+        // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
+        let before = self.codes[..place].iter().map(|&other| u16::from(other == code)).sum::<u16>();
+        self.bases[usize::from(code)].saturating_add(before.into())
+    }
+
+    /// Gives `ordinals` those of all events, in time order.
+    pub(crate) fn ordinals(&self, ordinals: &mut Vec<u64>) {
+        let mut next = self.bases.clone();
+        let each = |&code: &u16| {
+            let next = &mut next[usize::from(code)];
+            let ordinal = *next;
+            *next = ordinal.saturating_add(1);
+            ordinal
+        };
+        ordinals.clear();
+        ordinals.extend(self.codes.iter().map(each));
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + 8 * self.bases.capacity() + 2 * self.codes.capacity()
+    }
+
+    /// Whether every base has an event.
+    pub(crate) fn is_tight(&self) -> bool {
+        let mut used = vec![false; self.bases.len()];
+        self.codes.iter().for_each(|&code| used[usize::from(code)] = true);
+        !used.contains(&false)
     }
 }
 
@@ -103,7 +149,11 @@ mod tests {
             ordinals.iter().map(|&ordinal| Place { ordinal, run: run_of(ordinal) }).collect();
         encode(&places, -7, &mut bytes);
         let frame = TimeFrame::decode(Decoder::new(&bytes, 0, SECTION)).unwrap();
-        assert_eq!(frame, TimeFrame { timestamp: -7, ordinals: ordinals.to_vec() });
+        let mut all = Vec::new();
+        frame.ordinals(&mut all);
+        assert_eq!((frame.timestamp, all.as_slice(), frame.is_tight()), (-7, ordinals, true));
+        let each: Vec<u64> = (0..ordinals.len()).map(|place| frame.ordinal(place)).collect();
+        assert_eq!(each, ordinals);
         assert_eq!(TimeFrame::peek(Decoder::new(&bytes, 0, SECTION)).unwrap(), (ordinals.len() as u64, -7));
         for len in 0..bytes.len() {
             assert!(TimeFrame::decode(Decoder::new(&bytes[..len], 0, SECTION)).is_err(), "{len}");
@@ -123,6 +173,13 @@ mod tests {
     fn a_grouping_for_each_event_round_trips() {
         let ordinals: Vec<u64> = (0..128_u64).map(|i| (i * 77) % 128 * 3).collect();
         round_trip(&ordinals, |ordinal| ordinal);
+    }
+
+    #[test]
+    fn a_full_frame_round_trips() {
+        let groupings = 1_600;
+        let ordinals: Vec<u64> = (0..4_096).map(|i| (i * 787 % groupings) * 1_000 + i / groupings).collect();
+        round_trip(&ordinals, |ordinal| ordinal / 1_000);
     }
 
     #[test]

@@ -222,16 +222,18 @@ class Block:
             previous = name
 
     def index(self, i):
-        """Rows and places of the i-th index column"""
+        """Rows and codes of the i-th index column; `common` is its first number"""
         cursor = self.cursor(6 + i)
         count = cursor.varint() if cursor.uint(1) else self.count
         rows = sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
+        self.common = cursor.varint()
         return [*zip(rows, cursor.column(count))]
 
     def set_index(self, i, entries):
         rows = [row for row, _ in entries]
         steps = [b - a for a, b in zip([0, *rows], rows)]
-        self.areas[6 + i] = b"\1" + varint(len(entries)) + column(steps) + column([place for _, place in entries])
+        codes = varint(self.common) + column([code for _, code in entries])
+        self.areas[6 + i] = b"\1" + varint(len(entries)) + column(steps) + codes
 
 
 class Archive:
@@ -631,7 +633,7 @@ def _(a):
 
 @bad("D2-flip", "dictionary", "One bit of the first dictionary is flipped.")
 def _(a):
-    a.damage["dictionary 0"] = flip(1000)
+    a.damage["dictionary 0"] = flip(100)
 
 
 @bad("D2-offset", "dictionary", "The second dictionary states another offset than its own.")
@@ -1045,11 +1047,17 @@ def _(a):
 
 @bad("B8-place", "one", "A place that no value has.", "deep")
 def _(a):
-    a.blocks[0].areas[6] = b"\0" + column([1])
+    a.blocks[0].areas[6] = b"\0" + varint(0) + column([1])
+
+
+@bad("B8-common", "one", "A most common value that is none.", "deep")
+def _(a):
+    a.blocks[0].areas[6] = b"\0" + varint(1) + column([0])
 
 
 @bad("B8-row", "nothing", "A row of an index column that the block does not have.", "deep")
 def _(a):
+    a.blocks[0].common = 0
     a.blocks[0].set_index(0, [(2, 0)])
 
 
@@ -1223,38 +1231,38 @@ class TimeFrame:
     def __init__(self, node, i):
         self.parts = node.value(i)
         cursor = Cursor(self.parts[0], "", "")
-        self.count, self.timestamp, different = cursor.uint(1), cursor.svarint(), cursor.uint(1)
+        self.count, self.timestamp, different = cursor.varint(), cursor.svarint(), cursor.varint()
         self.bases = cursor.numbers(cursor.varint(), different)
         self.codes = cursor.packed(self.count, (different - 1).bit_length())
 
     def store(self):
         gaps = [b - a - 1 for a, b in zip(self.bases, self.bases[1:])]
-        self.parts[0] = (bytes([self.count]) + svarint(self.timestamp) + bytes([len(self.bases)]) + varint(self.bases[0])
-                         + (frame(gaps) if gaps else b"") + packed(self.codes, (len(self.bases) - 1).bit_length()))
+        self.parts[0] = (varint(self.count) + svarint(self.timestamp) + varint(len(self.bases)) + varint(self.bases[0])
+                         + column(gaps) + packed(self.codes, (len(self.bases) - 1).bit_length()))
 
 
-@bad("T6-swapped", "step", "Two events have changed places in the time order.", "deep")
+@bad("T6-swapped", "time-frames", "Two events have changed places in the time order.", "deep")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 0)
     frame.codes[0:2] = frame.codes[1], frame.codes[0]
     frame.store()
 
 
-@bad("T6-base", "step", "The time order names events of another place of the grouping.", "deep")
+@bad("T6-base", "time-frames", "The time order names events of another place of the grouping.", "deep")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 1)
     frame.bases[0] -= 1
     frame.store()
 
 
-@bad("T6-timestamp", "step", "A frame of the time order states another first timestamp.", "deep")
+@bad("T6-timestamp", "time-frames", "A frame of the time order states another first timestamp.", "deep")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 0)
     frame.timestamp -= 1
     frame.store()
 
 
-@bad("T6-missing", "step", "A space with two groupings has no last frame in the time order.", "deep", rules=["T6", "R1"])
+@bad("T6-missing", "time-frames", "A space with two groupings has no last frame in the time order.", "deep", rules=["T6", "R1"])
 def _(a):
     a.roots["time order"].entries.pop()
     a.counts["time order"] -= 1
@@ -1267,20 +1275,20 @@ def _(a):
     a.counts["time order"] = 1
 
 
-@bad("T7-count", "step", "The first frame of a space's time order has 127 events, the second one the rest.", "deep")
+@bad("T7-count", "time-frames", "The first frame of a space's time order has 4,095 events, the second one the rest.", "deep")
 def _(a):
     node = a.roots["time order"]
     first, second = TimeFrame(node, 0), TimeFrame(node, 1)
     moved = first.codes.pop()
-    first.count, second.count, second.timestamp = 127, second.count + 1, second.timestamp - 5000
+    first.count, second.count, second.timestamp = 4095, second.count + 1, second.timestamp - 1
     second.codes.insert(0, moved)
     second.bases[moved] -= 1
-    node.entries[1][0] = key64(127)
+    node.entries[1][0] = key64(4095)
     first.store()
     second.store()
 
 
-@bad("T7-code-unused", "step", "A base of the time order has no code.")
+@bad("T7-code-unused", "time-frames", "A base of the time order has no code.")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 1)
     frame.codes = [0] * frame.count
@@ -1295,7 +1303,7 @@ def _(a):
     frame.store()
 
 
-@bad("T7-no-events", "step", "A frame of the time order states no events.")
+@bad("T7-no-events", "time-frames", "A frame of the time order states no events.")
 def _(a):
     frame = TimeFrame(a.roots["time order"], 1)
     frame.count, frame.bases, frame.codes = 0, frame.bases[:1], []

@@ -43,7 +43,10 @@ fn cut_under_a_scan(flags: &str, len: u64) -> (Option<i32>, String) {
         .spawn()
         .expect("start");
     let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
-    stdout.read_line(&mut String::new()).expect("read");
+    // The file is mapped only after some reads.
+    for _ in 0..10_000 {
+        stdout.read_line(&mut String::new()).expect("read");
+    }
     let file = std::fs::File::options().write(true).open(folder.path("a.esdb")).expect("file");
     file.set_len(len).expect("truncate");
     std::io::copy(&mut stdout, &mut std::io::sink()).expect("read");

@@ -1,18 +1,20 @@
 //! Reading a block's columns (spec §5.2). Runs are decoded at once, the other areas when they are asked for.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::codec::Decoder;
 use crate::codecs::Codecs;
 use crate::error::{Result, Section};
 use crate::limits;
-use crate::packed::decode_column;
+use crate::packed::Marks;
 
 use super::get_or_decode;
 use super::head::Head;
 use super::indexes::{IndexColumn, Indexes};
-use super::payload::Layout;
+use super::part::Part;
+use super::payload::{FrameTable, decode_starts};
 use super::runs::{Keys, Runs};
 
 /// A block's columns, checked and owned. Payload frames stay in the file.
@@ -25,8 +27,14 @@ pub(crate) struct Columns {
     areas: Areas,
     runs: Runs,
     codecs: Arc<Codecs>,
+    marks: RowMarks,
+    frames: OnceLock<Arc<FrameTable>>,
+    /// How often a part was asked for.
+    parts: AtomicUsize,
+    /// Of all rows.
     times: OnceLock<Arc<Vec<i64>>>,
-    payload: OnceLock<Arc<Layout>>,
+    /// Of all rows: see [`Part`].
+    starts: OnceLock<Arc<Vec<u32>>>,
 }
 
 /// Where the areas lie inside the columns, and how many things they hold.
@@ -42,7 +50,38 @@ struct Areas {
     indexes: Vec<Range<usize>>,
 }
 
+/// Where the frames of the times and lengths begin in their areas.
+struct RowMarks {
+    firsts: Marks,
+    deltas: Marks,
+    lengths: Marks,
+}
+
+impl RowMarks {
+    /// The areas are filled exactly, too.
+    fn set(areas: &Areas, bytes: &[u8], offset: u64, groupings: usize, rows: usize) -> Result<Self> {
+        let area = |range: &Range<usize>| {
+            Decoder::new(&bytes[range.clone()], offset + range.start as u64, Section::Block)
+        };
+        let (mut times, mut lengths) = (area(&areas.times), area(&areas.lengths));
+        let (times_len, lengths_len) = (times.remaining(), lengths.remaining());
+        times.svarint("B4")?;
+        times.varint("B4")?;
+        let marks = Self {
+            firsts: Marks::set(&mut times, times_len, groupings)?,
+            deltas: Marks::set(&mut times, times_len, rows - groupings)?,
+            lengths: Marks::set(&mut lengths, lengths_len, rows)?,
+        };
+        times.finish("B4")?;
+        lengths.finish("B4")?;
+        Ok(marks)
+    }
+}
+
 impl Columns {
+    /// So many parts cost about as much as the whole.
+    pub(crate) const FEW_PARTS: usize = 12;
+
     /// Decodes columns whose checksum was compared.
     ///
     /// # Errors
@@ -90,7 +129,20 @@ impl Columns {
         let runs = Runs::decode(runs, spaces, groupings, rows)?;
         let areas =
             Areas { frames_count, keys_len, values_len, keys, times, lengths, frames, values, indexes };
-        Ok(Self { head, bytes, areas, runs, codecs, times: OnceLock::new(), payload: OnceLock::new() })
+        let marks = RowMarks::set(&areas, &bytes, start, groupings, rows)?;
+        let (frames, times, starts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            head,
+            bytes,
+            areas,
+            runs,
+            codecs,
+            marks,
+            frames,
+            parts: AtomicUsize::new(0),
+            times,
+            starts,
+        })
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -101,15 +153,15 @@ impl Columns {
         self.head.count as usize
     }
 
-    /// Bytes of memory in use once times and payload were decoded.
+    /// Bytes of memory in use once everything was decoded.
     pub(crate) fn memory(&self) -> usize {
-        let times = self.rows() * size_of::<i64>();
         size_of::<Self>()
             + self.bytes.capacity()
             + self.areas.indexes.capacity() * size_of::<Range<usize>>()
             + self.runs.memory()
-            + times
-            + Layout::memory(self.rows(), self.areas.frames_count)
+            + 3 * Marks::memory(self.rows())
+            + FrameTable::memory(self.areas.frames_count)
+            + self.rows() * (size_of::<i64>() + size_of::<u32>())
     }
 
     fn area(&self, range: &Range<usize>) -> Decoder<'_> {
@@ -142,49 +194,81 @@ impl Columns {
         self.unpacked(&self.areas.keys, self.areas.keys_len, |area| Keys::decode(area, &self.runs))
     }
 
-    /// The timestamps of all rows.
-    pub(crate) fn times(&self) -> Result<&Arc<Vec<i64>>> {
-        get_or_decode(&self.times, || self.decode_times().map(Arc::new))
+    /// Where the payload frames are.
+    pub(crate) fn frames(&self) -> Result<&Arc<FrameTable>> {
+        get_or_decode(&self.frames, || {
+            let frames = self.area(&self.areas.frames);
+            FrameTable::decode(frames, &self.head, self.areas.frames_count).map(Arc::new)
+        })
     }
 
-    fn decode_times(&self) -> Result<Vec<i64>> {
+    /// The timestamps of all rows.
+    pub(crate) fn times(&self) -> Result<&Arc<Vec<i64>>> {
+        get_or_decode(&self.times, || self.decode_times(0..self.rows()).map(Arc::new))
+    }
+
+    /// The timestamp of a row.
+    pub(crate) fn time(&self, row: usize) -> Result<i64> {
+        match self.times.get() {
+            Some(times) => Ok(times[row]),
+            None => Ok(self.decode_times(row..row + 1)?[0]),
+        }
+    }
+
+    /// Times and places of all rows.
+    pub(crate) fn whole(&self) -> Result<Part> {
+        let times = Arc::clone(self.times()?);
+        let starts = get_or_decode(&self.starts, || self.decode_starts(0..self.rows()).map(Arc::new))?;
+        Ok(Part::new(0, times, Arc::clone(starts)))
+    }
+
+    /// Times and places of the rows of some neighbouring frames: of these alone, unless they are many or asked for often.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Result<Part> {
+        let often = self.parts.fetch_add(1, Ordering::Relaxed) >= Self::FEW_PARTS;
+        if often || rows.len() * 2 >= self.rows() {
+            return self.whole();
+        }
+        let (times, starts) = (self.decode_times(rows.clone())?, self.decode_starts(rows.clone())?);
+        Ok(Part::new(rows.start, Arc::new(times), Arc::new(starts)))
+    }
+
+    fn decode_starts(&self, rows: Range<usize>) -> Result<Vec<u32>> {
+        decode_starts(self.area(&self.areas.lengths), &self.marks.lengths, rows)
+    }
+
+    /// The timestamps of some rows, at least one. Costs as much as all of their grouping's rows up to the last of them.
+    fn decode_times(&self, rows: Range<usize>) -> Result<Vec<i64>> {
         let mut decoder = self.area(&self.areas.times);
         let base = decoder.svarint("B4")?;
         let step = decoder.varint("B4")?;
-        let (rows, runs) = (self.rows(), self.runs.grouping_ends.as_slice());
-        let mut firsts = Vec::with_capacity(runs.len());
-        decode_column(&mut decoder, runs.len(), |frame| {
-            firsts.extend_from_slice(frame);
-            Ok(())
-        })?;
-        let mut deltas = Vec::with_capacity(rows);
-        decode_column(&mut decoder, rows - runs.len(), |frame| {
-            deltas.extend_from_slice(frame);
-            Ok(())
-        })?;
-        decoder.finish("B4")?;
-        if firsts.iter().copied().min() != Some(0) || step == 0 {
+        if step == 0 {
+            return Err(decoder.corrupt("B5", "step is 0"));
+        }
+        let ends = self.runs.grouping_ends.as_slice();
+        let (first_run, last_run) = (self.runs.grouping_of(rows.start), self.runs.grouping_of(rows.end - 1));
+        let mut firsts = Vec::with_capacity(last_run + 1 - first_run);
+        let area = self.area(&self.areas.times);
+        self.marks.firsts.decode(area.clone(), first_run..last_run + 1, &mut firsts)?;
+        // A run has one delta less than rows.
+        let start = self.runs.rows_of(first_run).start;
+        let wanted = start - first_run..rows.end - 1 - last_run;
+        let mut deltas = Vec::with_capacity(wanted.len());
+        self.marks.deltas.decode(area, wanted, &mut deltas)?;
+        if rows.len() == self.rows() && firsts.iter().copied().min() != Some(0) {
             return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
-        let mut times = Vec::with_capacity(rows);
-        let (mut start, mut deltas) = (0, deltas.as_slice());
-        for (&first, &end) in firsts.iter().zip(runs) {
-            let (here, rest) = deltas.split_at(end as usize - start - 1);
+        let mut times = Vec::with_capacity(rows.end - start);
+        let (mut at, mut deltas) = (start, deltas.as_slice());
+        for (&first, &end) in firsts.iter().zip(&ends[first_run..]) {
+            let end = rows.end.min(end as usize);
+            let (here, rest) = deltas.split_at(end - at - 1);
             if add_up(base, step, first, here, &mut times).is_none() {
                 return Err(decoder.corrupt("B5", "timestamp exceeds 64 bits"));
             }
-            (start, deltas) = (end as usize, rest);
+            (at, deltas) = (end, rest);
         }
+        times.drain(..rows.start - start);
         Ok(times)
-    }
-
-    /// Where the payload of each row is.
-    pub(crate) fn payload(&self) -> Result<&Arc<Layout>> {
-        get_or_decode(&self.payload, || {
-            let lengths = self.area(&self.areas.lengths);
-            let frames = self.area(&self.areas.frames);
-            Layout::decode(lengths, frames, &self.head, self.areas.frames_count).map(Arc::new)
-        })
     }
 
     /// Decodes the index values of all rows.

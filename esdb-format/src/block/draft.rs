@@ -322,11 +322,20 @@ impl BlockDraft {
             rows.push(u64::from(row));
             column.push(u64::from(place));
         }
-        let columns = entries.into_iter().map(|(rows, places)| self.encode_index(&rows, &places)).collect();
-        (area, columns)
+        let columns = entries.into_iter().zip(&groups);
+        let columns = columns.map(|((rows, places), group)| self.encode_index(&rows, places, group.len()));
+        (area, columns.collect())
     }
 
-    fn encode_index(&self, rows: &[u64], places: &[u64]) -> Vec<u8> {
+    fn encode_index(&self, rows: &[u64], mut places: Vec<u64>, values: usize) -> Vec<u8> {
+        let mut counts = vec![0_u32; values];
+        places.iter().for_each(|&place| counts[place as usize] += 1);
+        // The most frequent value becomes 0, so that rare ones are exceptions of their frame.
+        let most = counts.iter().copied().max();
+        let common = counts.iter().position(|&count| Some(count) == most).unwrap_or(0) as u64;
+        for place in &mut places {
+            *place = if *place >= common { *place - common } else { *place + values as u64 - common };
+        }
         let mut out = Vec::new();
         let one_each =
             rows.len() == self.len() && rows.iter().zip(0..).all(|(&row, expected)| row == expected);
@@ -339,7 +348,8 @@ impl BlockDraft {
                 rows.iter().scan(0, |last, &row| Some(row - std::mem::replace(last, row))).collect();
             encode_column(&steps, &mut out);
         }
-        encode_column(places, &mut out);
+        out.put_varint(common);
+        encode_column(&places, &mut out);
         out
     }
 }

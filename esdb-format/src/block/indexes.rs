@@ -181,11 +181,19 @@ impl Entries {
         let form = decoder.u8("B4")?;
         let decode_places = |decoder: &mut Decoder<'_>, count: usize| -> Result<Vec<u32>> {
             let mut places = Vec::with_capacity(count.min(decoder.remaining().saturating_mul(64)));
+            let beyond = || here.corrupt("B8", format!("place beyond the {values} values of the name"));
+            let common = decoder.varint("B4")?;
+            if common >= values as u64 {
+                return Err(beyond());
+            }
             decode_column(decoder, count, |frame| {
-                if frame.iter().any(|&place| place >= values as u64) {
-                    return Err(here.corrupt("B8", format!("place beyond the {values} values of the name")));
+                if frame.iter().any(|&code| code >= values as u64) {
+                    return Err(beyond());
                 }
-                places.extend(frame.iter().map(|&place| place as u32));
+                places.extend(frame.iter().map(|&code| {
+                    let place = (code + common) as u32;
+                    if place >= values as u32 { place - values as u32 } else { place }
+                }));
                 Ok(())
             })?;
             Ok(places)

@@ -8,6 +8,7 @@ mod columns;
 mod draft;
 mod head;
 mod indexes;
+mod part;
 mod payload;
 mod runs;
 
@@ -15,7 +16,8 @@ pub(crate) use columns::Columns;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
 pub(crate) use head::Head;
 pub(crate) use indexes::{Entries, IndexColumn, Indexes, RowPairs};
-pub(crate) use payload::Layout;
+pub(crate) use part::Part;
+pub(crate) use payload::FrameTable;
 pub(crate) use runs::Keys;
 
 use std::sync::{Arc, OnceLock};
@@ -57,9 +59,14 @@ impl Block {
         self.columns.times().map(|times| times.as_slice())
     }
 
-    /// Where the payload of each row is.
-    pub(crate) fn payload(&self) -> Result<&Layout> {
-        self.columns.payload().map(|payload| &**payload)
+    /// Where the payload frames are.
+    pub(crate) fn frames(&self) -> Result<&FrameTable> {
+        self.columns.frames().map(|frames| &**frames)
+    }
+
+    /// Times and places of all rows.
+    pub(crate) fn whole(&self) -> Result<Part> {
+        self.columns.whole()
     }
 
     /// The index values of all rows.

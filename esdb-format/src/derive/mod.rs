@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::codec::key64;
 use crate::error::Result;
-use crate::packed::FRAME;
+use crate::limits;
 use crate::tables::{Extent, GroupingEntry, SpaceEntry};
 use crate::time_order::{self, Place};
 
@@ -184,11 +184,11 @@ struct TimeFrameWriter<'a> {
 
 impl<'a> TimeFrameWriter<'a> {
     fn new(spool: &'a mut Spool) -> Self {
-        Self { spool, first: 0, timestamp: 0, places: Vec::with_capacity(FRAME) }
+        Self { spool, first: 0, timestamp: 0, places: Vec::with_capacity(limits::TIME_FRAME) }
     }
 
     fn add(&mut self, time_number: u64, place: Place, timestamp: i64) -> Result<()> {
-        if self.places.len() == FRAME {
+        if self.places.len() == limits::TIME_FRAME {
             self.close()?;
         }
         if self.places.is_empty() {

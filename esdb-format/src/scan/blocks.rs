@@ -60,5 +60,5 @@ pub(crate) fn rows_within(head: &Head, ordinals: &Range<u64>) -> Range<usize> {
 /// The timestamp of an event, from its block's columns.
 pub(crate) fn timestamp_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<i64> {
     let columns = columns_of(file, blocks, ordinal)?;
-    Ok(columns.times()?[(ordinal - columns.head().first_ordinal) as usize])
+    columns.time((ordinal - columns.head().first_ordinal) as usize)
 }

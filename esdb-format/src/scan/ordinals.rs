@@ -10,14 +10,21 @@ use crate::tables::SpaceEntry;
 use crate::time_order::TimeFrame;
 use crate::tree::TreeCursor;
 
+/// So many single ordinals of a frame cost about as much as all of them.
+const OFTEN: usize = 16;
+
 /// Translates time numbers; neighbours share what was decoded.
 pub(crate) struct Ordinals {
+    file: Arc<OpenFile>,
     cursor: TreeCursor<Arc<OpenFile>>,
     events: u64,
     root_offset: u64,
     /// The time numbers for which `frame` holds the answer; without a frame both numberings are equal there.
     known: Range<u64>,
-    frame: Option<TimeFrame>,
+    frame: Option<Arc<TimeFrame>>,
+    /// How often the frame was asked, and its ordinals once that was often.
+    asked: usize,
+    ordinals: Vec<u64>,
     /// Time numbers for which there must be a frame: those of a space with several groupings.
     covered: Range<u64>,
 }
@@ -35,11 +42,14 @@ impl Ordinals {
     /// Time numbers in `covered` must have a frame.
     pub(crate) fn covering(file: &Arc<OpenFile>, covered: Range<u64>) -> Self {
         Self {
+            file: Arc::clone(file),
             cursor: file.time_order().cursor(),
             events: file.footer.events,
             root_offset: file.footer.roots.time_order.page.offset,
             known: 0..0,
             frame: None,
+            asked: 0,
+            ordinals: Vec::new(),
             covered,
         }
     }
@@ -49,29 +59,36 @@ impl Ordinals {
         if !self.known.contains(&time_number) {
             self.load(time_number)?;
         }
-        Ok(match &self.frame {
-            Some(frame) => frame.ordinals[(time_number - self.known.start) as usize],
-            None => time_number,
-        })
+        let Some(frame) = &self.frame else { return Ok(time_number) };
+        let place = (time_number - self.known.start) as usize;
+        if let Some(&ordinal) = self.ordinals.get(place) {
+            return self.checked(ordinal);
+        }
+        self.asked += 1;
+        let ordinal = frame.ordinal(place);
+        if self.asked > OFTEN {
+            frame.ordinals(&mut self.ordinals);
+        }
+        self.checked(ordinal)
+    }
+
+    fn checked(&self, ordinal: u64) -> Result<u64> {
+        if ordinal < self.events {
+            return Ok(ordinal);
+        }
+        Err(self.cursor.value().corrupt("T6", format!("ordinal {ordinal} of {} events", self.events)))
     }
 
     fn load(&mut self, time_number: u64) -> Result<()> {
-        self.frame = None;
-        self.known = 0..0;
+        (self.frame, self.known, self.asked) = (None, 0..0, 0);
+        self.ordinals.clear();
         let mut start = 0;
         if self.cursor.floor(&key64(time_number))? {
             let key = self.key()?;
             let (count, _) = TimeFrame::peek(self.cursor.value())?;
             if time_number - key < count {
-                let frame = TimeFrame::decode(self.cursor.value())?;
-                if let Some(wrong) = frame.ordinals.iter().find(|&&ordinal| ordinal >= self.events) {
-                    return Err(self
-                        .cursor
-                        .value()
-                        .corrupt("T6", format!("ordinal {wrong} of {} events", self.events)));
-                }
+                self.frame = Some(self.file.time_frame(key, self.cursor.value())?);
                 self.known = key..key + count;
-                self.frame = Some(frame);
                 return Ok(());
             }
             start = key + count;

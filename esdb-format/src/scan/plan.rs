@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::codec::key64;
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
-use crate::packed::FRAME;
 use crate::tables::{BlockEntry, GroupingEntry, SpaceEntry};
 use crate::time_order::TimeFrame;
 
@@ -149,9 +148,8 @@ fn first_ordinal(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) ->
         let entry = BlockEntry::decode(blocks.key(), blocks.value())?;
         let columns = file.columns(&entry)?;
         let rows = rows_within(columns.head(), all);
-        let times = &columns.times()?[rows.clone()];
-        let early = times.partition_point(|&timestamp| before(timestamp));
-        if early < times.len() {
+        let early = columns.times()?[rows.clone()].partition_point(|&timestamp| before(timestamp));
+        if early < rows.len() {
             return Ok(columns.head().first_ordinal + (rows.start + early) as u64);
         }
     }
@@ -192,7 +190,7 @@ fn first_time_number(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64
         frames.partition(first + 1..last + 1, |frames| Ok(before(TimeFrame::peek(frames.value())?.1)))? - 1;
     frames.go_to(position)?;
     let key = crate::codec::from_key64(frames.key()).unwrap_or(all.start);
-    let count = TimeFrame::peek(frames.value())?.0.min(FRAME as u64);
+    let count = TimeFrame::peek(frames.value())?.0;
     let (mut low, mut high) = (key.max(all.start), key.saturating_add(count).min(all.end));
     let (mut ordinals, mut blocks) = (Ordinals::covering(file, all.clone()), file.blocks().cursor());
     while low < high {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use crate::block::{Columns, Indexes, Keys, Layout};
+use crate::block::{Columns, FrameTable, Indexes, Keys, Part};
 use crate::error::Result;
 use crate::file::{Frames, OpenFile};
 use crate::limits;
@@ -16,8 +16,9 @@ use super::{End, Rows};
 /// The events of one payload frame. Their rows are those of the block.
 pub(crate) struct FrameEvents {
     block: Arc<OpenBlock>,
+    part: Part,
     data: Arc<Vec<u8>>,
-    /// Where the frame's data begins among that of the whole block.
+    /// Where the frame's data begins among that of the part.
     start: u32,
 }
 
@@ -26,8 +27,7 @@ struct OpenBlock {
     file: Arc<OpenFile>,
     columns: Arc<Columns>,
     keys: Arc<Keys>,
-    times: Arc<Vec<i64>>,
-    payload: Arc<Layout>,
+    frames: Arc<FrameTable>,
     indexes: OnceLock<Arc<Indexes>>,
 }
 
@@ -36,8 +36,7 @@ impl OpenBlock {
         Ok(Self {
             file: Arc::clone(file),
             keys: file.keys(&columns)?,
-            times: Arc::clone(columns.times()?),
-            payload: Arc::clone(columns.payload()?),
+            frames: Arc::clone(columns.frames()?),
             columns,
             indexes: OnceLock::new(),
         })
@@ -52,7 +51,7 @@ impl OpenBlock {
 impl FrameEvents {
     #[inline]
     pub(super) fn timestamp(&self, row: usize) -> i64 {
-        self.block.times[row]
+        self.part.time(row)
     }
 
     pub(super) fn ordinal(&self, row: usize) -> u64 {
@@ -61,7 +60,7 @@ impl FrameEvents {
 
     #[inline]
     pub(super) fn data(&self, row: usize) -> &[u8] {
-        &self.data[self.block.payload.range_from(self.start, row)]
+        &self.data[self.part.range_from(self.start, row)]
     }
 
     pub(super) fn keys(&self, row: usize) -> (&[u8], &[u8]) {
@@ -97,11 +96,16 @@ struct Place {
     block: Option<Arc<OpenBlock>>,
     /// The rows of the block that satisfy the filter, unless all do.
     rows: Option<Vec<u32>>,
+    /// What was decoded of the block last.
+    part: Option<Part>,
+    /// Whether a frame was fetched: whoever wants the newest event waits for the rows of one frame only.
+    begun: bool,
 }
 
 impl RowScan {
     pub(crate) fn new(file: &Arc<OpenFile>, ordinals: Range<u64>, filter: RowFilter) -> Self {
-        let place = || Place { blocks: file.blocks().cursor(), block: None, rows: None };
+        let place =
+            || Place { blocks: file.blocks().cursor(), block: None, rows: None, part: None, begun: false };
         Self {
             frames: file.frames(),
             filter,
@@ -130,8 +134,9 @@ impl RowScan {
             };
             end.rows = rows;
             let first = block.ordinals().start;
+            let part = place.part_with(&block, frame, &self.left)?;
             self.pass(first + here.start as u64..first + here.end as u64, back);
-            self.load(end, block, frame)?;
+            self.load(end, block, part, frame)?;
             return Ok(true);
         }
         Ok(false)
@@ -146,11 +151,11 @@ impl RowScan {
         }
     }
 
-    fn load(&mut self, end: &mut End, block: Arc<OpenBlock>, frame: usize) -> Result<()> {
-        let (start, at) = (block.payload.frame_start(frame), block.payload.frames()[frame]);
+    fn load(&mut self, end: &mut End, block: Arc<OpenBlock>, part: Part, frame: usize) -> Result<()> {
+        let (start, at) = (part.start(block.frames.rows(frame).start), part.frame(&block.frames, frame));
         if self.keeps {
             let data = self.frames.get(&at)?;
-            end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, data, start })));
+            end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, part, data, start })));
             return Ok(());
         }
         // The buffer of the frame before is used again, unless its events are still in somebody's hands.
@@ -159,12 +164,12 @@ impl RowScan {
             && let Some(data) = Arc::get_mut(&mut events.data)
         {
             self.frames.unpack(&at, data)?;
-            (events.block, events.start) = (block, start);
+            (events.block, events.part, events.start) = (block, part, start);
             return Ok(());
         }
         let mut data = Vec::new();
         self.frames.unpack(&at, &mut data)?;
-        end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, data: Arc::new(data), start })));
+        end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, part, data: Arc::new(data), start })));
         Ok(())
     }
 }
@@ -194,7 +199,20 @@ impl Place {
             return Ok(Some(head.first_ordinal..head.end_ordinal()));
         }
         self.block = Some(Arc::new(OpenBlock::new(file, columns)?));
+        self.part = None;
         Ok(None)
+    }
+
+    /// The part of the block that holds a frame: the frame alone for the first one, then all that is `left` of the block.
+    fn part_with(&mut self, block: &OpenBlock, frame: usize, left: &Range<u64>) -> Result<Part> {
+        let rows = block.frames.rows(frame);
+        if let Some(part) = self.part.as_ref().filter(|part| part.rows().contains(&rows.start)) {
+            return Ok(part.clone());
+        }
+        let wanted =
+            if self.begun { block.frames.widen(&rows_within(block.columns.head(), left)) } else { rows };
+        self.begun = true;
+        Ok(self.part.insert(block.columns.part(wanted)?).clone())
     }
 
     /// The frame nearest to this end that has rows among those `left`; what is passed with it, and the rows to give.
@@ -206,8 +224,8 @@ impl Place {
     ) -> Option<(usize, Range<usize>, Rows)> {
         let within = rows_within(block.columns.head(), left);
         let in_frame = |row: usize| {
-            let frame = block.payload.frame_of(row);
-            let rows = block.payload.frame_rows(frame);
+            let frame = block.frames.of_row(row);
+            let rows = block.frames.rows(frame);
             (frame, rows.start.max(within.start)..rows.end.min(within.end))
         };
         let Some(rows) = &self.rows else {

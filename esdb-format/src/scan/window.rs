@@ -20,8 +20,12 @@ use super::{End, Rows, Times};
 /// The first window of each end: whoever wants the newest event waits for one frame only.
 const FIRST_WINDOW: usize = 1;
 
-/// How much larger each further window is.
+/// How much larger each further window is, …
 const GROWTH: usize = 8;
+
+/// … up to this one: whoever goes on beyond it gets as many events at a time as memory holds, for the fewer windows there
+/// are, the fewer frames are decompressed twice.
+const LAST_SMALL_WINDOW: usize = limits::BLOCK_EVENTS;
 
 /// The largest window.
 const LARGEST_WINDOW: usize = 1 << 20;
@@ -40,6 +44,8 @@ pub(crate) struct WindowScan {
     frames: Frames,
     /// Set once somebody has asked an event for its pairs: further windows collect them.
     pairs_wanted: Arc<AtomicBool>,
+    /// How many events memory holds, by their mean size.
+    largest: usize,
     front: Ahead,
     back: Ahead,
 }
@@ -150,6 +156,8 @@ impl WindowScan {
         within: Range<u64>,
     ) -> Self {
         let ahead = || Ahead { put_back: VecDeque::new(), size: FIRST_WINDOW };
+        let mean = file.facts.statistics.data_bytes / file.footer.events.max(1) + 2 * size_of::<Row>() as u64;
+        let largest = usize::try_from(window_bytes(file) as u64 / mean).unwrap_or(LARGEST_WINDOW);
         Self {
             frames: file.frames(),
             file: Arc::clone(file),
@@ -158,6 +166,7 @@ impl WindowScan {
             times,
             within,
             pairs_wanted: Arc::default(),
+            largest: largest.clamp(LAST_SMALL_WINDOW, LARGEST_WINDOW),
             front: ahead(),
             back: ahead(),
         }
@@ -198,7 +207,7 @@ impl WindowScan {
         let (ahead, other) =
             if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
         let size = ahead.size;
-        ahead.size = (size * GROWTH).min(LARGEST_WINDOW);
+        ahead.size = if size < LAST_SMALL_WINDOW { size * GROWTH } else { self.largest };
         let first = ahead.put_back.len().min(size);
         let mut taken: Vec<u64> = ahead.put_back.drain(..first).collect();
         self.numbers.take(size, back, &mut taken)?;
@@ -223,9 +232,14 @@ impl WindowScan {
             }
         }
         sort_by_ordinal(&mut wanted);
-        let budget = (self.file.cache_bytes() / 2).min(MOST_DATA);
+        let budget = window_bytes(&self.file);
         Fetch::new(self, wanted.len()).run(&wanted, budget)
     }
+}
+
+/// How much memory a window may take.
+fn window_bytes(file: &OpenFile) -> usize {
+    (file.cache_bytes() / 2).min(MOST_DATA)
 }
 
 /// Sorts by the first number, in time proportional to the count.
@@ -323,7 +337,8 @@ impl<'a> Fetch<'a> {
     /// Copies events of one block.
     fn block(&mut self, columns: &Columns, here: &[(u64, u32)]) -> Result<()> {
         let Window { rows, keys: keys_seen, data, pairs, .. } = &mut self.window;
-        let (times, payload, runs) = (columns.times()?, columns.payload()?, columns.runs());
+        let (frames, runs) = (columns.frames()?, columns.runs());
+        let mut part = if here.len() > Columns::FEW_PARTS { Some(columns.whole()?) } else { None };
         let keys = self.file.keys(columns)?;
         let indexes = pairs.is_some().then(|| self.file.indexes(columns)).transpose()?;
         // The numbers of this block's pairs, by column and place.
@@ -332,18 +347,23 @@ impl<'a> Fetch<'a> {
         let (mut keys_number, mut run_rows) = (0, 0..0);
         for &(ordinal, place) in here {
             let row = (ordinal - columns.head().first_ordinal) as usize;
-            let timestamp = times[row];
+            let part = match &mut part {
+                Some(part) if part.rows().contains(&row) => &*part,
+                part => part.insert(columns.part(frames.widen(&(row..row + 1)))?),
+            };
+            let timestamp = part.time(row);
             if !self.times.contains(timestamp) {
                 self.dropped.push(place);
                 continue;
             }
             if !frame_rows.contains(&row) {
-                let frame = payload.frame_of(row);
-                (frame_start, frame_rows) = (payload.frame_start(frame), payload.frame_rows(frame));
-                let at = &payload.frames()[frame];
-                kept = if self.keeps { Some(self.frames.get(at)?) } else { self.frames.peek(at) };
+                let frame = frames.of_row(row);
+                frame_rows = frames.rows(frame);
+                frame_start = part.start(frame_rows.start);
+                let at = part.frame(frames, frame);
+                kept = if self.keeps { Some(self.frames.get(&at)?) } else { self.frames.peek(&at) };
                 if kept.is_none() {
-                    self.frames.unpack(at, &mut self.buffer)?;
+                    self.frames.unpack(&at, &mut self.buffer)?;
                 }
             }
             if !run_rows.contains(&row) {
@@ -351,7 +371,7 @@ impl<'a> Fetch<'a> {
                 run_rows = runs.rows_of(run);
                 keys_number = keys_seen.number(keys.space(runs.space_of(run)), keys.grouping(run));
             }
-            let bytes = &kept.as_deref().unwrap_or(&self.buffer)[payload.range_from(frame_start, row)];
+            let bytes = &kept.as_deref().unwrap_or(&self.buffer)[part.range_from(frame_start, row)];
             rows[place as usize] = Row {
                 ordinal,
                 timestamp,

@@ -94,15 +94,16 @@ impl Walk<'_> {
     fn block(&mut self, entry: &BlockEntry) -> Result<Arc<Block>> {
         let block = self.file.read_block(entry)?;
         let head: &Head = block.head();
-        let payload = block.payload()?;
+        let (frames, whole) = (block.frames()?, block.whole()?);
         self.seen.blocks += 1;
-        self.seen.frames += payload.frames().len() as u64;
+        self.seen.frames += frames.len() as u64;
         self.seen.frame_bytes += head.payload_len;
         self.seen.column_bytes += head.block_len() - head.payload_len;
-        self.seen.data_bytes += payload.data_len() as u64;
+        self.seen.data_bytes += whole.data_len() as u64;
         let stored = read(self.file.source(), head.payload_offset(), head.payload_len, Section::Frame, "B7")?;
         let mut rest = stored.as_slice();
-        for frame in payload.frames() {
+        for frame in 0..frames.len() {
+            let frame = whole.frame(frames, frame);
             let (bytes, after) = rest.split_at(frame.len);
             let result = check(frame.checksum, bytes, Section::Frame, frame.offset, "B11");
             self.found.ok(result);
@@ -121,7 +122,8 @@ impl Walk<'_> {
     ) -> Result<()> {
         let offset = block.head().offset;
         let wrong = |rule, reason: String| Err(Error::corrupt(Section::Block, offset, rule, reason));
-        let (times, payload, indexes) = (block.times()?, block.payload()?, block.indexes()?);
+        let (times, indexes) = (block.times()?, block.indexes()?);
+        let (table, whole) = (block.frames()?, block.whole()?);
         for (number, column) in indexes.columns().iter().enumerate() {
             let mut used = vec![false; column.value_count()];
             column.for_each_in(0..block.rows(), |_, place| used[place as usize] = true);
@@ -134,9 +136,9 @@ impl Walk<'_> {
             return wrong("T1", format!("times are {range:?}, the blocks table states others"));
         }
         let (mut frames, mut data, mut numbers) = (self.file.frames(), Vec::new(), Vec::new());
-        for (number, frame) in payload.frames().iter().enumerate() {
-            frames.unpack(frame, &mut data)?;
-            for row in payload.frame_rows(number) {
+        for number in 0..table.len() {
+            frames.unpack(&whole.frame(table, number), &mut data)?;
+            for row in table.rows(number) {
                 let (space, grouping) = block.keys_of(row);
                 let key = (space, grouping, times[row]);
                 let before = last.as_ref().map(|(space, grouping, time)| (&space[..], &grouping[..], *time));
@@ -149,7 +151,7 @@ impl Walk<'_> {
                     last.2 = times[row];
                 }
                 let pairs: Vec<_> = indexes.pairs(row).collect();
-                let data = &data[payload.range_in(number, row)];
+                let data = &data[whole.range_in(table, number, row)];
                 into.content.add(space, grouping, times[row], pairs.len(), pairs.iter().copied(), data);
                 into.deriver.enter(space, grouping, times[row])?;
                 numbers.clear();

@@ -10,7 +10,7 @@ mod pages;
 use std::sync::Arc;
 
 use crate::checksum::check;
-use crate::dictionary::Dictionary;
+use crate::dictionary::stated_section_len;
 use crate::error::{Error, Result, Section};
 use crate::facts::Statistics;
 use crate::file::OpenFile;
@@ -170,9 +170,9 @@ impl Walk<'_> {
         let at = self.at;
         let dictionary = self.file.read_dictionary(at);
         match self.found.ok(dictionary) {
-            Some(dictionary) => self.own(Section::Dictionary, at, dictionary.section_len() as u64),
+            Some((_, len)) => self.own(Section::Dictionary, at, len),
             // Where the next part begins can still be learnt from the head, if that is whole.
-            None => self.at += Dictionary::stored_len(self.file.source(), at).unwrap_or(0),
+            None => self.at += stated_section_len(self.file.source(), at).unwrap_or(0),
         }
     }
 

@@ -124,7 +124,10 @@ impl Walk<'_> {
                     List::Inline(_) => Ok(()),
                 }
             }
-            Section::TimeOrder => TimeFrame::decode(cursor.value()).map(drop),
+            Section::TimeOrder => match TimeFrame::decode(cursor.value())?.is_tight() {
+                true => Ok(()),
+                false => Err(cursor.value().corrupt("T7", "a base without events")),
+            },
             Section::Spaces => SpaceEntry::decode(cursor.value()).map(drop),
             Section::Groupings => GroupingEntry::decode(cursor.value()).map(drop),
             Section::Blocks => BlockEntry::decode(cursor.key(), cursor.value()).map(drop),

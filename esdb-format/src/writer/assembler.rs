@@ -10,7 +10,7 @@ use crate::codec::key64;
 use crate::compression::Codec;
 use crate::derive::Deriver;
 use crate::derive::spool::Spool;
-use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
+use crate::dictionary::{Dictionary, Place, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
 use crate::facts::{Facts, Statistics};
@@ -242,11 +242,11 @@ impl Assembler {
         let header = Header::new(layout);
         self.output.write(&header.encode())?;
         if let Some(dictionary) = &dictionary {
-            self.output.write(&dictionary.encode(self.output.offset()))?;
+            self.output.write(&dictionary.encode(self.output.offset(), Place::BeforeBlocks))?;
         }
         let pipeline = Pipeline::new(
             layout,
-            dictionary.as_ref().map_or(&[], |dictionary| dictionary.bytes()),
+            dictionary.as_ref().map_or(&[][..], |dictionary| dictionary.bytes()),
             self.plan.threads,
         )?;
         self.started = Some(Started { layout, header, dictionary, pipeline });
@@ -285,8 +285,9 @@ impl Assembler {
     /// Ends the blocks where they are, to be read again and merged with others.
     pub(crate) fn into_unfinished(mut self) -> Result<Unfinished> {
         let started = self.finish_blocks()?;
-        let start =
-            Header::SIZE + started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len());
+        let section =
+            started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len(Place::BeforeBlocks));
+        let start = Header::SIZE + section;
         let blocks = start as u64..self.output.offset();
         let Blocks { layout, dictionary, .. } = started;
         Ok(Unfinished { output: self.output, layout, dictionary, blocks })
@@ -314,7 +315,7 @@ impl Assembler {
         (statistics.spaces, statistics.groupings) = (self.derived.space_count, self.derived.grouping_count);
         let (tables, lists) = self.derived.into_tables();
         if let Some(dictionary) = dictionary {
-            output.write(&dictionary.encode(output.offset()))?;
+            output.write(&dictionary.encode(output.offset(), Place::BehindBlocks))?;
         }
         let mut mark = output.offset();
         let mut grown = |output: &Output, root: &[u8]| {

@@ -61,8 +61,7 @@ impl Run {
     pub(crate) fn of_unfinished(unfinished: Unfinished) -> Result<Self> {
         let Unfinished { output, layout, dictionary, blocks } = unfinished;
         let codecs = Codecs::new(layout.codec, true);
-        codecs
-            .set_dictionary(dictionary.map(|dictionary| Arc::clone(dictionary.bytes())).unwrap_or_default());
+        codecs.set_dictionary(dictionary.as_ref().map(|dictionary| dictionary.bytes()).unwrap_or_default());
         let len = output.offset();
         let source = PlainFile::new(output.into_file()?, len);
         let mut rows = BlockRows::new(source, layout, Arc::new(codecs), blocks);

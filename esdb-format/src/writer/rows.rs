@@ -38,8 +38,7 @@ impl<S: Source> BlockRows<S> {
         if let Some(current) = &mut self.current {
             current.row += 1;
             if current.row < current.block.rows() {
-                let payload = current.block.payload()?;
-                if current.row >= payload.frame_rows(current.frame).end {
+                if current.row >= current.block.frames()?.rows(current.frame).end {
                     current.frame += 1;
                     self.data = None;
                 }
@@ -52,8 +51,8 @@ impl<S: Source> BlockRows<S> {
         }
         let block = read_block(&self.source, self.blocks.start, None, &self.layout, &self.codecs)?;
         self.blocks.start += block.head().block_len();
-        block.times()?;
-        block.payload()?;
+        block.frames()?;
+        block.whole()?;
         block.indexes()?;
         self.current = Some(Current { block, row: 0, frame: 0 });
         self.data = None;
@@ -70,11 +69,11 @@ impl<S: Source> BlockRows<S> {
     /// The current event, if there is one.
     pub(crate) fn event(&mut self) -> Result<Option<Ordered<'_>>> {
         let Some(Current { block, row, frame }) = &self.current else { return Ok(None) };
-        let (payload, (space, grouping)) = (block.payload()?, block.keys_of(*row));
+        let (frames, whole, (space, grouping)) = (block.frames()?, block.whole()?, block.keys_of(*row));
         let data = match &mut self.data {
             Some(data) => data,
             unread => {
-                let frame = payload.frames()[*frame];
+                let frame = whole.frame(frames, *frame);
                 let stored = read(&self.source, frame.offset, frame.len as u64, Section::Frame, "B7")?;
                 let mut data = Vec::new();
                 self.codecs.unpack_frame(&stored, &frame, &mut data)?;
@@ -86,7 +85,7 @@ impl<S: Source> BlockRows<S> {
             grouping,
             timestamp: block.times()?[*row],
             pairs: OrderedPairs::Block(block.indexes()?.pairs(*row)),
-            data: &data[payload.range_in(*frame, *row)],
+            data: &data[whole.range_in(frames, *frame, *row)],
         }))
     }
 }
