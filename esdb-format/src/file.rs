@@ -189,12 +189,23 @@ impl OpenFile {
 
     /// The columns of a block, from the cache or into it.
     pub(crate) fn columns(&self, entry: &BlockEntry) -> Result<Arc<Columns>> {
-        cached!(self, Columns(entry.handle), {
-            let Handle { offset, checksum, .. } = entry.handle;
-            let expected = self.checks.then_some(checksum);
-            read_columns(&*self.source, offset, expected, &self.footer.layout, &self.codecs)
-                .and_then(|columns| check_entry(columns.head(), entry).map(|()| columns))
-        })
+        cached!(self, Columns(entry.handle), self.read_columns(entry))
+    }
+
+    /// The columns of a block, from the cache but not into it: a long scan would drive everything else out.
+    pub(crate) fn columns_once(&self, entry: &BlockEntry) -> Result<Arc<Columns>> {
+        match self.cache.get(&Key::Columns(entry.handle)) {
+            Some(Cached::Columns(columns)) => Ok(columns),
+            _ => self.read_columns(entry).map(Arc::new),
+        }
+    }
+
+    fn read_columns(&self, entry: &BlockEntry) -> Result<Columns> {
+        let Handle { offset, checksum, .. } = entry.handle;
+        let expected = self.checks.then_some(checksum);
+        let columns = read_columns(&*self.source, offset, expected, &self.footer.layout, &self.codecs)?;
+        check_entry(columns.head(), entry)?;
+        Ok(columns)
     }
 
     /// The spaces and groupings of a block, from the cache or into it.

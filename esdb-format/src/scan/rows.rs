@@ -84,7 +84,7 @@ pub(crate) struct RowScan {
     /// What no end has fetched yet.
     left: Range<u64>,
     frames: Frames,
-    /// Whether frames are kept in the cache: those of short scans are likely to be asked for again.
+    /// Whether columns and frames are kept in the cache: those of short scans are likely to be asked for again.
     keeps: bool,
     front: Place,
     back: Place,
@@ -123,7 +123,7 @@ impl RowScan {
             let place = if back { &mut self.back } else { &mut self.front };
             let ordinal = if back { self.left.end - 1 } else { self.left.start };
             let Some(block) = place.block.clone().filter(|block| block.ordinals().contains(&ordinal)) else {
-                if let Some(passed) = place.enter(&self.file, ordinal, &self.filter)? {
+                if let Some(passed) = place.enter(&self.file, ordinal, &self.filter, self.keeps)? {
                     self.pass(passed, back);
                 }
                 continue;
@@ -176,19 +176,20 @@ impl RowScan {
 
 impl Place {
     /// Goes to the block that holds `ordinal`. If none of its events satisfies the filter, it is not entered: its ordinals
-    /// are returned.
+    /// are returned. `keeps`: its columns go into the cache.
     fn enter(
         &mut self,
         file: &Arc<OpenFile>,
         ordinal: u64,
         filter: &RowFilter,
+        keeps: bool,
     ) -> Result<Option<Range<u64>>> {
         let entry = block_entry(&mut self.blocks, ordinal)?;
         if filter.excludes(&entry) {
             let end = end_of_block(file, &mut self.blocks)?;
             return Ok(Some(entry.first_ordinal..end.max(ordinal + 1)));
         }
-        let columns = file.columns(&entry)?;
+        let columns = if keeps { file.columns(&entry) } else { file.columns_once(&entry) }?;
         let head = *columns.head();
         check_holds(file, &head, ordinal)?;
         self.rows = match filter.is_everything() {
