@@ -189,6 +189,8 @@ impl Place {
             let end = end_of_block(file, &mut self.blocks)?;
             return Ok(Some(entry.first_ordinal..end.max(ordinal + 1)));
         }
+        // What is asked of all columns for a few events is likely to be asked of them again.
+        let keeps = keeps || !filter.is_everything();
         let columns = if keeps { file.columns(&entry) } else { file.columns_once(&entry) }?;
         let head = *columns.head();
         check_holds(file, &head, ordinal)?;
