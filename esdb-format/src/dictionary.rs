@@ -1,5 +1,7 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
+use std::panic::resume_unwind;
+
 use crate::checksum::{check, checksum, checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::{Codec, Compressor, unpack};
@@ -18,8 +20,8 @@ pub(crate) const SAMPLE_KEYS: usize = 16 << 20;
 /// … or this many blocks.
 pub(crate) const SAMPLE_BLOCKS: usize = 32;
 
-/// The largest dictionary that is trained, in bytes; it is never more than one in so many bytes of the sample.
-const LARGEST: usize = 64 << 10;
+/// The dictionaries that are tried: of at most so many bytes, and never more than one in so many of the sample.
+const SIZES: [usize; 2] = [32 << 10, 64 << 10];
 const PART_OF_SAMPLE: usize = 16;
 
 /// Smaller ones are not worth their sections, in bytes.
@@ -31,31 +33,22 @@ const MORE_FOLLOWS: usize = 4;
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 19;
 
-/// A dictionary that was trained, and the sections that hold it.
+/// A dictionary that was trained.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     bytes: Vec<u8>,
     checksum: u32,
-    compressed: Vec<u8>,
-    /// Whether the section before the blocks has it uncompressed, so that it is soon at hand.
-    is_plain: bool,
-}
-
-/// Which of a dictionary's two sections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    BeforeBlocks,
-    BehindBlocks,
+    stored: Vec<u8>,
 }
 
 impl Dictionary {
-    /// Bytes of a section before the dictionary itself.
+    /// Bytes of the section before the dictionary itself.
     pub(crate) const HEAD: usize = 32;
 
-    fn new(bytes: Vec<u8>, is_plain: bool) -> Result<Self> {
-        let mut compressed = Vec::new();
-        Compressor::new(Codec::Zstd { level: LEVEL }, &[])?.append(&bytes, &mut compressed)?;
-        Ok(Self { checksum: checksum(&bytes), bytes, compressed, is_plain })
+    fn new(bytes: Vec<u8>) -> Result<Self> {
+        let mut stored = Vec::new();
+        Compressor::new(Codec::Zstd { level: LEVEL }, &[])?.append(&bytes, &mut stored)?;
+        Ok(Self { checksum: checksum(&bytes), bytes, stored })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -66,50 +59,72 @@ impl Dictionary {
         self.checksum
     }
 
-    fn stored(&self, place: Place) -> &[u8] {
-        if place == Place::BeforeBlocks && self.is_plain { &self.bytes } else { &self.compressed }
+    /// The length of the section.
+    pub(crate) fn section_len(&self) -> usize {
+        Self::HEAD + self.stored.len()
     }
 
-    /// The length of a section.
-    pub(crate) fn section_len(&self, place: Place) -> usize {
-        Self::HEAD + self.stored(place).len()
-    }
-
-    /// The dictionary of `sample`, frames of these lengths, if it wins (spec §10).
+    /// The dictionary that makes most of `sample`, frames of these lengths, if one wins (spec §10).
     ///
-    /// `is_full`: the sample ended because it was large enough, not because the file did.
+    /// `is_full`: the sample ended because it was large enough, not because the file did. With `parallel`, the candidates are
+    /// trained side by side.
     pub(crate) fn train(
         codec: Codec,
         sample: &[u8],
         frames: &[usize],
         is_full: bool,
+        parallel: bool,
     ) -> Result<Option<Self>> {
-        let size = LARGEST.min(sample.len() / PART_OF_SAMPLE);
-        if !matches!(codec, Codec::Zstd { .. }) || size < SMALLEST {
+        if !matches!(codec, Codec::Zstd { .. }) {
             return Ok(None);
         }
-        // zstd refuses samples that are too few or too alike: there is nothing to win from them.
-        let Ok(bytes) = zstd::dict::from_continuous(sample, frames, size) else { return Ok(None) };
-        let dictionary = Self::new(bytes, is_full)?;
+        let mut sizes = SIZES.map(|size| size.min(sample.len() / PART_OF_SAMPLE)).to_vec();
+        sizes.dedup();
+        sizes.retain(|&size| size >= SMALLEST);
         let weight = if is_full { MORE_FOLLOWS } else { 1 };
-        let sections =
-            dictionary.section_len(Place::BeforeBlocks) + dictionary.section_len(Place::BehindBlocks);
-        let with = weight * compressed_len(codec, &dictionary.bytes, sample, frames)? + sections;
-        let without = weight * compressed_len(codec, &[], sample, frames)?;
-        Ok((with < without).then_some(dictionary))
+        let cost = |size: Option<usize>| -> Result<Option<(usize, Option<Self>)>> {
+            let Some(size) = size else {
+                return Ok(Some((weight * compressed_len(codec, &[], sample, frames)?, None)));
+            };
+            // zstd refuses samples that are too few or too alike: there is nothing to win from them.
+            let Ok(bytes) = zstd::dict::from_continuous(sample, frames, size) else { return Ok(None) };
+            let dictionary = Self::new(bytes)?;
+            let frames = weight * compressed_len(codec, &dictionary.bytes, sample, frames)?;
+            Ok(Some((frames + 2 * dictionary.section_len(), Some(dictionary))))
+        };
+        let candidates = std::iter::once(None).chain(sizes.into_iter().map(Some));
+        let costs: Vec<_> = if parallel {
+            std::thread::scope(|scope| {
+                let started: Vec<_> = candidates.map(|size| scope.spawn(move || cost(size))).collect();
+                started
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                    .collect()
+            })
+        } else {
+            candidates.map(cost).collect()
+        };
+        let mut best: Option<(usize, Option<Self>)> = None;
+        for candidate in costs {
+            if let Some(candidate) = candidate?
+                && best.as_ref().is_none_or(|best| candidate.0 < best.0)
+            {
+                best = Some(candidate);
+            }
+        }
+        Ok(best.and_then(|(_, dictionary)| dictionary))
     }
 
-    /// A section as it stands at `offset` of the file.
-    pub(crate) fn encode(&self, offset: u64, place: Place) -> Vec<u8> {
-        let stored = self.stored(place);
-        let mut out = Vec::with_capacity(self.section_len(place));
+    /// The section as it stands at `offset` of the file.
+    pub(crate) fn encode(&self, offset: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.section_len());
         out.extend_from_slice(&MARKER);
         out.put_u64(offset);
         out.put_u32(self.bytes.len() as u32);
-        out.put_u32(stored.len() as u32);
+        out.put_u32(self.stored.len() as u32);
         out.put_u32(self.checksum);
-        out.put_u32(checksum_of_both(&out, stored));
-        out.extend_from_slice(stored);
+        out.put_u32(checksum_of_both(&out, &self.stored));
+        out.extend_from_slice(&self.stored);
         out
     }
 }
@@ -136,7 +151,7 @@ pub(crate) fn read_section(
     // One read for all of it: what is stored is not longer than the dictionary itself.
     let len = (Dictionary::HEAD as u64 + u64::from(expected.0).min(limits::DICTIONARY as u64))
         .min(source.len().saturating_sub(offset));
-    let mut section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
+    let section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
     let (head, rest) = section.split_at(Dictionary::HEAD);
     let mut fields = Decoder::new(head, offset, Section::Dictionary);
     if fields.take(8, "D2")? != MARKER {
@@ -155,15 +170,8 @@ pub(crate) fn read_section(
     if own != offset {
         return Err(corrupt("D2", format!("offset is {own}, {offset} expected")));
     }
-    let bytes = if stored_len == len as usize {
-        section.truncate(Dictionary::HEAD + stored_len);
-        section.drain(..Dictionary::HEAD);
-        section
-    } else {
-        let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
-        unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
-        bytes
-    };
+    let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
+    unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
     check(sum, &bytes, Section::Dictionary, offset, "D2")?;
     if (len, sum) != expected {
         return Err(corrupt("D2", "it is not the one that the footer states".into()));
@@ -189,30 +197,24 @@ mod tests {
 
     const CONTENT: &[u8] = b"some dictionary, some of it again: dictionary, dictionary, dictionary";
 
-    /// A file that has a section at byte 64, and what to expect of it.
-    fn section(place: Place) -> (Vec<u8>, (u32, u32)) {
-        let dictionary = Dictionary::new(CONTENT.to_vec(), true).unwrap();
-        let expected = (CONTENT.len() as u32, dictionary.checksum());
-        ([vec![0; 64], dictionary.encode(64, place)].concat(), expected)
+    /// A file that has the section at byte 64, and what to expect of it.
+    fn section() -> (Vec<u8>, (u32, u32)) {
+        let dictionary = Dictionary::new(CONTENT.to_vec()).unwrap();
+        ([vec![0; 64], dictionary.encode(64)].concat(), (CONTENT.len() as u32, dictionary.checksum()))
     }
 
     #[test]
     fn sections_round_trip_at_their_own_offset_only() {
-        let mut lens = Vec::new();
-        for place in [Place::BeforeBlocks, Place::BehindBlocks] {
-            let (file, expected) = section(place);
-            let (bytes, len) = read_section(&file, 64, expected).unwrap();
-            assert_eq!((&bytes[..], len), (CONTENT, file.len() as u64 - 64));
-            assert!(read_section(&file[1..].to_vec(), 63, expected).is_err());
-            assert!(read_section(&file, 64, (expected.0, expected.1 ^ 1)).is_err());
-            lens.push(len as usize - Dictionary::HEAD);
-        }
-        assert!(lens[0] == CONTENT.len() && lens[1] < lens[0], "{lens:?}");
+        let (file, expected) = section();
+        let (bytes, len) = read_section(&file, 64, expected).unwrap();
+        assert_eq!((&bytes[..], len), (CONTENT, file.len() as u64 - 64));
+        assert!(read_section(&file[1..].to_vec(), 63, expected).is_err());
+        assert!(read_section(&file, 64, (expected.0, expected.1 ^ 1)).is_err());
     }
 
     #[test]
     fn every_flip_and_truncation_is_rejected() {
-        let (file, expected) = section(Place::BehindBlocks);
+        let (file, expected) = section();
         for at in 64..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 0x10;
@@ -230,7 +232,7 @@ mod tests {
         })
         .take(100_000)
         .collect();
-        let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25], false).unwrap();
+        let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25], false, false).unwrap();
         assert_eq!(kept, None);
     }
 }

@@ -10,7 +10,7 @@ use crate::codec::key64;
 use crate::compression::Codec;
 use crate::derive::Deriver;
 use crate::derive::spool::Spool;
-use crate::dictionary::{Dictionary, Place, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
+use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
 use crate::error::Result;
 use crate::facts::{Facts, Statistics};
@@ -242,7 +242,7 @@ impl Assembler {
         let header = Header::new(layout);
         self.output.write(&header.encode())?;
         if let Some(dictionary) = &dictionary {
-            self.output.write(&dictionary.encode(self.output.offset(), Place::BeforeBlocks))?;
+            self.output.write(&dictionary.encode(self.output.offset()))?;
         }
         let pipeline = Pipeline::new(
             layout,
@@ -279,14 +279,13 @@ impl Assembler {
             }
             frames.push(frame);
         }
-        Dictionary::train(self.plan.codec, &sample, &frames, is_full)
+        Dictionary::train(self.plan.codec, &sample, &frames, is_full, self.plan.threads > 1)
     }
 
     /// Ends the blocks where they are, to be read again and merged with others.
     pub(crate) fn into_unfinished(mut self) -> Result<Unfinished> {
         let started = self.finish_blocks()?;
-        let section =
-            started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len(Place::BeforeBlocks));
+        let section = started.dictionary.as_ref().map_or(0, |dictionary| dictionary.section_len());
         let start = Header::SIZE + section;
         let blocks = start as u64..self.output.offset();
         let Blocks { layout, dictionary, .. } = started;
@@ -315,7 +314,7 @@ impl Assembler {
         (statistics.spaces, statistics.groupings) = (self.derived.space_count, self.derived.grouping_count);
         let (tables, lists) = self.derived.into_tables();
         if let Some(dictionary) = dictionary {
-            output.write(&dictionary.encode(output.offset(), Place::BehindBlocks))?;
+            output.write(&dictionary.encode(output.offset()))?;
         }
         let mut mark = output.offset();
         let mut grown = |output: &Output, root: &[u8]| {
