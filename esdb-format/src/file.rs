@@ -323,7 +323,7 @@ fn check_entry(head: &Head, entry: &BlockEntry) -> Result<()> {
 }
 
 /// Why a file whose last bytes are not a footer's cannot be opened.
-fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
+pub(crate) fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
     if len == 0 {
         return Ok(Error::Foreign(": it is empty".into()));
     }

@@ -14,7 +14,7 @@ mod runs;
 
 pub(crate) use columns::Columns;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, Traits};
 pub(crate) use indexes::{Entries, IndexColumn, Indexes, RowPairs};
 pub(crate) use part::Part;
 pub(crate) use payload::FrameTable;
