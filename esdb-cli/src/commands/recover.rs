@@ -70,7 +70,7 @@ fn write_lines(path: &Path, recovered: &Recovered, out: &mut Vec<u8>) {
             Some(events) => format!("{} lost", counted(events, "event", "events")),
             None => "nobody knows how many events lost".to_owned(),
         };
-        let (start, end) = (grouped(loss.bytes.start), grouped(loss.bytes.end));
+        let (start, end) = (loss.bytes.start, loss.bytes.end);
         line(format!("bytes {start} to {end}: {events}: {}", escape(loss.reason.as_bytes())));
     }
     let untold = recovered.loss_count.saturating_sub(recovered.losses.len() as u64);
@@ -97,10 +97,12 @@ fn write_lines(path: &Path, recovered: &Recovered, out: &mut Vec<u8>) {
 /// What was saved and lost in all.
 fn sum(recovered: &Recovered) -> String {
     let events = counted(recovered.summary.events, "event", "events");
-    let blocks = counted(recovered.blocks_saved, "whole block", "whole blocks");
-    let in_part = match recovered.blocks_in_part {
-        0 => String::new(),
-        blocks => format!(" and {} in part", counted(blocks, "block", "blocks")),
+    let whole = counted(recovered.blocks_saved, "whole block", "whole blocks");
+    let in_part = format!("{} in part", counted(recovered.blocks_in_part, "block", "blocks"));
+    let blocks = match (recovered.blocks_saved, recovered.blocks_in_part) {
+        (_, 0) => whole,
+        (0, _) => in_part,
+        _ => format!("{whole} and {in_part}"),
     };
     let lost = match (recovered.events_lost, recovered.may_be_more) {
         (0, true) => "how many were lost is not known".to_owned(),
@@ -108,7 +110,7 @@ fn sum(recovered: &Recovered) -> String {
         (lost, true) => format!("at least {} lost", grouped(lost)),
         (lost, false) => format!("{} lost", grouped(lost)),
     };
-    format!("{events} saved, of {blocks}{in_part}; {lost}")
+    format!("{events} saved, of {blocks}; {lost}")
 }
 
 fn write_members(recovered: &Recovered, object: &mut Object<'_>) {
