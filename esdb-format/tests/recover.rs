@@ -173,7 +173,7 @@ fn a_cut_gives_a_true_beginning() {
 
 /// `cargo test -p esdb-format --test recover -- --ignored every_cut`
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes some minutes"]
 fn every_cut_gives_a_true_beginning() {
     cuts(1);
 }
@@ -229,7 +229,7 @@ fn a_flipped_bit_costs_one_block_at_the_most() {
 
 /// `cargo test -p esdb-format --test recover -- --ignored every_flipped_bit`
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a quarter of an hour"]
 fn every_flipped_bit_costs_one_block_at_the_most() {
     CODECS.into_iter().for_each(|codec| flips(codec, 1));
 }
@@ -276,7 +276,9 @@ fn without_a_dictionary_nothing_is_invented() {
     }
     let mut bytes = write(options(Codec::default()).block_events_for_tests(400), &truth);
     places(&bytes, DICTIONARY).into_iter().for_each(|at| bytes[at + 50] ^= 1);
-    let (_, saved, _) = recover(&bytes).unwrap();
+    let (recovered, saved, _) = recover(&bytes).unwrap();
+    let reason = &recovered.losses[1].reason;
+    assert!(reason.contains("its dictionary is lost"), "{reason}");
     assert_among(&saved, &truth);
     assert!(saved.len() > 50 && saved.iter().all(|event| event.data.len() == 3_000), "{}", saved.len());
 }
@@ -452,7 +454,7 @@ fn time_is_linear_in_files_full_of_markers() {
 
 /// `cargo test -p esdb-format --test recover -- --ignored many_blocks`
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes some minutes"]
 fn many_blocks_of_which_one_in_a_hundred_is_damaged() {
     for codec in CODECS {
         let truth = events(200_000);

@@ -97,7 +97,7 @@ fn damaged_files_of_a_folder_are_named(count: usize) {
         use std::os::unix::fs::{PermissionsExt, symlink};
         symlink(folder.path("archive"), folder.path("archive/000/round")).expect("link");
         symlink(folder.path("a.esdb"), folder.path("archive/000/link.esdb")).expect("link");
-        fs::set_permissions(&unreadable, fs::Permissions::from_mode(0)).expect("mode");
+        fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o000)).expect("mode");
     }
     let is_read = fs::File::open(unreadable).is_ok();
     let run = folder.run("verify archive");
