@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::Usage;
-use crate::commands::{count, groupings, import, indexes, info, merge, scan, spaces, verify};
+use crate::commands::{count, groupings, import, indexes, info, merge, recover, scan, spaces, verify};
 use crate::outcome::{Failure, Outcome};
 
 /// An archive for event history, in files you can copy
@@ -15,7 +15,7 @@ Times are RFC 3339 (2026-01-31T12:00:00Z), a date, a month, a number in the file
 -7d.
 
 Exit codes: 0 done; 1 failed, or the file is damaged; 2 wrong usage; 3 finished, but something was \
-skipped; 4 nothing matched, with --fail-empty.")]
+skipped or lost; 4 nothing matched, with --fail-empty.")]
 pub(crate) struct Cli {
     /// Say nothing but errors, and show no progress
     #[arg(short, long, global = true, display_order = 901)]
@@ -36,6 +36,7 @@ enum Verb {
     Info(info::Args),
     Verify(verify::Args),
     Merge(merge::Args),
+    Recover(recover::Args),
 }
 
 impl Cli {
@@ -50,6 +51,7 @@ impl Cli {
             Verb::Info(args) => info::run(&args),
             Verb::Verify(args) => verify::run(&args),
             Verb::Merge(args) => merge::run(&args, self.quiet),
+            Verb::Recover(args) => recover::run(&args, self.quiet),
         }
     }
 }

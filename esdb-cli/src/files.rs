@@ -48,6 +48,48 @@ impl ReadArgs {
     }
 }
 
+/// Calls `each` with `path`; of a folder, with every file below it whose name ends in `.esdb`, in order of names. Links in a
+/// folder are not followed, and what cannot be looked at is told in its place.
+///
+/// # Errors
+///
+/// Those of `each`.
+pub(crate) fn find_files(
+    path: &Path,
+    each: &mut impl FnMut(Result<&Path, Failure>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if !path.is_dir() {
+        return each(Ok(path));
+    }
+    // Folders and files of one level in reverse, so that the last one is the next.
+    let mut waiting = vec![(path.to_owned(), true)];
+    while let Some((path, is_folder)) = waiting.pop() {
+        if !is_folder {
+            each(Ok(&path))?;
+            continue;
+        }
+        match entries(&path) {
+            Ok(entries) => waiting.extend(entries.into_iter().rev()),
+            Err(error) => each(Err(Failure::of_file(&path, &format!("cannot list: {error}"))))?,
+        }
+    }
+    Ok(())
+}
+
+/// The folders, and the files whose names end in `.esdb`, of a folder, in order of names.
+fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, bool)>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() || (kind.is_file() && path.extension().is_some_and(|name| name == "esdb")) {
+            entries.push((path, kind.is_dir()));
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
 /// Makes sure, before any work, that `output` is no input and that it may be replaced if it exists.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod feed;
 mod files;
 mod input;
 mod json;
+mod manifest;
 mod outcome;
 mod output;
 mod progress;

@@ -13,7 +13,7 @@ pub(crate) enum Outcome {
     Done,
     /// A file is damaged, or could not be looked at; it has been said which.
     Damaged,
-    /// Something was skipped; it has been said what.
+    /// Something was skipped or lost; it has been said what.
     Lossy,
     /// Nothing matched, and that was asked to be told apart.
     NothingFound,

@@ -1,4 +1,4 @@
-//! How a file is written: the flags that `import` and `merge` share.
+//! How a file is written: the flags that `import`, `merge` and `recover` share.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -116,12 +116,21 @@ impl WritingArgs {
     ///
     /// A level for a codec that has none.
     pub(crate) fn options(&self, like: Option<&Reader>) -> Result<WriterOptions, Usage> {
-        let mut options = WriterOptions::new().replace(self.force).memory(self.memory);
+        let mut options = WriterOptions::new();
         if let Some(like) = like {
             options = options.unit(like.unit()).frame_size(like.frame_size());
             options = like.metadata().fold(options, |options, (key, value)| options.metadata(key, value));
         }
-        options = options.codec(self.codec(like.map_or_else(Codec::default, Reader::codec))?);
+        self.options_over(options, like.map_or_else(Codec::default, Reader::codec))
+    }
+
+    /// What the flags say; where they say nothing, what is given.
+    ///
+    /// # Errors
+    ///
+    /// A level for a codec that has none.
+    pub(crate) fn options_over(&self, options: WriterOptions, codec: Codec) -> Result<WriterOptions, Usage> {
+        let mut options = options.replace(self.force).memory(self.memory).codec(self.codec(codec)?);
         if let Some(frame_size) = self.frame_size {
             options = options.frame_size(frame_size);
         }

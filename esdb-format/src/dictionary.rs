@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Section};
 use crate::limits;
 use crate::source::{Source, read};
 
-const MARKER: [u8; 8] = *b"\x89ESDBD\r\n";
+pub(crate) const MARKER: [u8; 8] = *b"\x89ESDBD\r\n";
 
 /// How much data a dictionary is trained on, in bytes.
 pub(crate) const SAMPLE: usize = 2 << 20;
@@ -147,9 +147,28 @@ pub(crate) fn read_section(
     offset: u64,
     expected: (u32, u32),
 ) -> Result<(Vec<u8>, u64)> {
+    let (bytes, sum, section_len) = read_any_section(source, offset, expected.0)?;
+    if (bytes.len(), sum) != (expected.0 as usize, expected.1) {
+        let reason = "it is not the one that the footer states";
+        return Err(Error::corrupt(Section::Dictionary, offset, "D2", reason));
+    }
+    Ok((bytes, section_len))
+}
+
+/// Reads the section that stands at `offset`, of a dictionary of probably `len` bytes; returns the dictionary, its checksum and the
+/// length of the section.
+///
+/// # Errors
+///
+/// Those of [`read_section`].
+pub(crate) fn read_any_section(
+    source: &(impl Source + ?Sized),
+    offset: u64,
+    len: u32,
+) -> Result<(Vec<u8>, u32, u64)> {
     let corrupt = |rule, reason: String| Error::corrupt(Section::Dictionary, offset, rule, reason);
     // One read for all of it: what is stored is not longer than the dictionary itself.
-    let len = (Dictionary::HEAD as u64 + u64::from(expected.0).min(limits::DICTIONARY as u64))
+    let len = (Dictionary::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
         .min(source.len().saturating_sub(offset));
     let section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
     let (head, rest) = section.split_at(Dictionary::HEAD);
@@ -173,10 +192,7 @@ pub(crate) fn read_section(
     let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
     unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
     check(sum, &bytes, Section::Dictionary, offset, "D2")?;
-    if (len, sum) != expected {
-        return Err(corrupt("D2", "it is not the one that the footer states".into()));
-    }
-    Ok((bytes, (Dictionary::HEAD + stored_len) as u64))
+    Ok((bytes, sum, (Dictionary::HEAD + stored_len) as u64))
 }
 
 fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<usize> {

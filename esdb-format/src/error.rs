@@ -33,6 +33,9 @@ pub enum Error {
     /// The file is something else.
     #[error("not an esdb file{0}")]
     Foreign(String),
+    /// No event of a damaged file can be saved.
+    #[error("nothing can be recovered: no event block is whole")]
+    NothingWhole,
     /// A caller's argument is out of range, or an option does not fit.
     #[error("{0}")]
     Invalid(String),
@@ -66,7 +69,7 @@ impl Error {
     /// The group this error belongs to.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Corrupt(_) | Self::CutOff(_) => ErrorKind::Corrupt,
+            Self::Corrupt(_) | Self::CutOff(_) | Self::NothingWhole => ErrorKind::Corrupt,
             Self::NewerVersion { .. } | Self::UnknownFeature(_) => ErrorKind::Unsupported,
             Self::Legacy | Self::Foreign(_) => ErrorKind::Foreign,
             Self::Invalid(_) => ErrorKind::Invalid,

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::block::{Block, Columns, Head, Indexes, Keys, read_block, read_columns};
+use crate::block::{Block, Columns, Head, Indexes, Keys, decode_block, read_columns};
 use crate::checksum::check;
 use crate::codec::Decoder;
 use crate::codecs::{Codecs, FrameAt};
@@ -223,11 +223,11 @@ impl OpenFile {
         cached!(self, TimeFrame(time_number), TimeFrame::decode(stored))
     }
 
-    /// Reads a block past the cache.
-    pub(crate) fn read_block(&self, entry: &BlockEntry) -> Result<Arc<Block>> {
+    /// Decodes a block all of whose bytes were read, past the cache.
+    pub(crate) fn decode_block(&self, entry: &BlockEntry, bytes: &[u8]) -> Result<Arc<Block>> {
         let Handle { offset, checksum, .. } = entry.handle;
         let expected = self.checks.then_some(checksum);
-        let block = read_block(&*self.source, offset, expected, &self.footer.layout, &self.codecs)?;
+        let block = decode_block(bytes, offset, expected, &self.footer.layout, &self.codecs)?;
         check_entry(block.head(), entry)?;
         Ok(Arc::new(block))
     }
@@ -323,7 +323,7 @@ fn check_entry(head: &Head, entry: &BlockEntry) -> Result<()> {
 }
 
 /// Why a file whose last bytes are not a footer's cannot be opened.
-fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
+pub(crate) fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
     if len == 0 {
         return Ok(Error::Foreign(": it is empty".into()));
     }

@@ -107,7 +107,8 @@ pub(crate) fn borrow<'a>(
     }
 }
 
-fn copy(
+/// Gives `buffer` the bytes that [`read`] copies.
+pub(crate) fn copy(
     source: &(impl Source + ?Sized),
     offset: u64,
     len: u64,

@@ -6,6 +6,7 @@ pub(crate) mod import;
 pub(crate) mod indexes;
 pub(crate) mod info;
 pub(crate) mod merge;
+pub(crate) mod recover;
 pub(crate) mod scan;
 pub(crate) mod spaces;
 pub(crate) mod verify;

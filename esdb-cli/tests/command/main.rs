@@ -9,6 +9,7 @@ mod merge;
 mod model;
 mod pipes;
 mod readme;
+mod recover;
 mod round_trip;
 mod scan;
 mod verify;

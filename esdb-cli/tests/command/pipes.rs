@@ -102,7 +102,8 @@ fn help_and_version_are_results() {
     let folder = Folder::new();
     let expected = format!("esdb {} (format 1)\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(folder.run("--version").ok().text(), expected);
-    let verbs = ["import", "scan", "count", "spaces", "groupings", "indexes", "info", "verify", "merge"];
+    let verbs =
+        ["import", "scan", "count", "spaces", "groupings", "indexes", "info", "verify", "merge", "recover"];
     let help = folder.run("--help").ok();
     for verb in verbs {
         assert!(help.text().contains(verb));

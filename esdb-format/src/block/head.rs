@@ -2,9 +2,11 @@
 
 use crate::checksum::{checksum, compare};
 use crate::codec::{Decoder, Encode};
+use crate::compression::Codec;
 use crate::error::{Error, Result, Section};
 use crate::header::Layout;
 use crate::limits;
+use crate::unit::Unit;
 
 /// A block's first [`Head::SIZE`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,24 @@ pub(crate) struct Head {
     pub(crate) columns_checksum: u32,
     /// The checksum of the head itself, which stands for the whole block in handles.
     pub(crate) checksum: u32,
+}
+
+/// What a head repeats of the file that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traits {
+    pub(crate) unit: Unit,
+    pub(crate) codec: Codec,
+    /// The checksum of the dictionary, if there is one.
+    pub(crate) dictionary: Option<u32>,
+}
+
+impl Traits {
+    pub(crate) fn of(layout: &Layout) -> Self {
+        let Layout { unit, codec, dictionary_len, dictionary_checksum, .. } = *layout;
+        // Heads do not tell the level.
+        let codec = Codec::from_code(codec.code(), 0).unwrap_or(codec);
+        Self { unit, codec, dictionary: (dictionary_len > 0).then_some(dictionary_checksum) }
+    }
 }
 
 impl Head {
@@ -49,6 +69,26 @@ impl Head {
     ///
     /// Corrupt if marker, own offset, checksum, codec or a length is not as it must be.
     pub(crate) fn decode(bytes: &[u8], offset: u64, layout: &Layout) -> Result<Self> {
+        let (head, traits) = Self::decode_any(bytes, offset)?;
+        head.check_traits(&traits, &Traits::of(layout))?;
+        Ok(head)
+    }
+
+    /// A head belongs to the file that it is in.
+    pub(crate) fn check_traits(&self, found: &Traits, expected: &Traits) -> Result<()> {
+        if found == expected {
+            return Ok(());
+        }
+        let reason = "unit, codec or dictionary is not the file's";
+        Err(Error::corrupt(Section::Block, self.offset, "B1", reason))
+    }
+
+    /// Decodes a head that stands at `offset` of any file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    pub(crate) fn decode_any(bytes: &[u8], offset: u64) -> Result<(Self, Traits)> {
         let mut decoder = Decoder::new(bytes, offset, Section::Block);
         let stored = decoder.take(Self::SIZE, "B1")?;
         let (content, sum) = stored.split_at(Self::SIZE - 4);
@@ -76,14 +116,7 @@ impl Head {
             columns_checksum: fields.u32("B1")?,
             checksum: sum,
         };
-        let dictionary = fields.u32("B1")?;
-        let (unit, codec, has_dictionary) = (fields.u8("B1")?, fields.u8("B1")?, fields.u8("B1")?);
-        if (unit, codec) != (layout.unit.code(), layout.codec.code())
-            || (has_dictionary, dictionary)
-                != (u8::from(layout.dictionary_len > 0), layout.dictionary_checksum)
-        {
-            return Err(fields.corrupt("B1", "unit, codec or dictionary is not the file's"));
-        }
+        let traits = decode_traits(&mut fields)?;
         if fields.u8("B1")? != 0 {
             return Err(fields.corrupt("B1", "reserved byte is not zero"));
         }
@@ -97,7 +130,7 @@ impl Head {
         if head.payload_len > limits::DATA as u64 + limits::BLOCK_DATA as u64 {
             return Err(fields.corrupt("L1", format!("payload of {} bytes", head.payload_len)));
         }
-        Ok(head)
+        Ok((head, traits))
     }
 
     /// The length of the whole block.
@@ -113,6 +146,20 @@ impl Head {
     /// Where the payload frames begin in the file.
     pub(crate) fn payload_offset(&self) -> u64 {
         self.offset + Self::SIZE as u64 + u64::from(self.columns_len)
+    }
+}
+
+fn decode_traits(fields: &mut Decoder<'_>) -> Result<Traits> {
+    let dictionary = fields.u32("B1")?;
+    let (unit, codec, has_dictionary) = (fields.u8("B1")?, fields.u8("B1")?, fields.u8("B1")?);
+    let dictionary = match (has_dictionary, dictionary) {
+        (0, 0) => None,
+        (1, checksum) => Some(checksum),
+        _ => return Err(fields.corrupt("B1", "it is not told whether there is a dictionary")),
+    };
+    match (Unit::from_code(unit), Codec::from_code(codec, 0)) {
+        (Some(unit), Some(codec)) => Ok(Traits { unit, codec, dictionary }),
+        _ => Err(fields.corrupt("B1", format!("unit is {unit}, codec is {codec}"))),
     }
 }
 

@@ -14,7 +14,7 @@ mod runs;
 
 pub(crate) use columns::Columns;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, Traits};
 pub(crate) use indexes::{Entries, IndexColumn, Indexes, RowPairs};
 pub(crate) use part::Part;
 pub(crate) use payload::FrameTable;
@@ -93,6 +93,29 @@ pub(crate) fn read_block(
     codecs: &Arc<Codecs>,
 ) -> Result<Block> {
     Block::new(read_columns(source, offset, expected, layout, codecs)?)
+}
+
+/// Decodes a block of which all bytes are at hand. See [`read_columns`].
+pub(crate) fn decode_block(
+    bytes: &[u8],
+    offset: u64,
+    expected: Option<u32>,
+    layout: &header::Layout,
+    codecs: &Arc<Codecs>,
+) -> Result<Block> {
+    let head = Head::decode(bytes, offset, layout)?;
+    if let Some(expected) = expected {
+        compare(expected, head.checksum, Section::Block, offset, "T1")?;
+    }
+    if head.block_len() != bytes.len() as u64 {
+        // The file changes while it is read.
+        let reason = format!("block of {} bytes, {} expected", head.block_len(), bytes.len());
+        return Err(Error::corrupt(Section::Block, offset, "B1", reason));
+    }
+    let start = offset + Head::SIZE as u64;
+    let columns = &bytes[Head::SIZE..Head::SIZE + head.columns_len as usize];
+    check(head.columns_checksum, columns, Section::Block, start, "B1")?;
+    Block::new(Columns::decode(head, columns.to_vec(), Arc::clone(codecs))?)
 }
 
 /// Reads head and columns of the block at `offset`, with all checksums compared.

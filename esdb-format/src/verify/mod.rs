@@ -25,6 +25,9 @@ use derived::Derived;
 /// How many damaged places are named.
 const MOST_PROBLEMS: usize = 100;
 
+/// How much is read at once for the digest, in bytes.
+const PIECE: u64 = 1 << 20;
+
 /// How much [`Reader::verify`] looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VerifyLevel {
@@ -78,8 +81,8 @@ impl Verified {
 impl Reader {
     /// Checks the file, and goes on after damage to name every damaged place.
     ///
-    /// Cost: [`VerifyLevel::Checksums`] reads every byte twice, once for the digest; [`VerifyLevel::Deep`] decodes everything and sorts
-    /// what it derives, in at most about 64 MiB of memory beside the system's temporary folder.
+    /// Cost: [`VerifyLevel::Checksums`] reads blocks once and pages twice, the second time for the digest; [`VerifyLevel::Deep`] also
+    /// decodes everything and sorts what it derives, in at most about 64 MiB of memory beside the system's temporary folder.
     pub fn verify(&self, level: VerifyLevel) -> Verified {
         let mut walk = Walk {
             file: &self.file,
@@ -88,6 +91,9 @@ impl Reader {
             at: 0,
             seen: Statistics::default(),
             derived: None,
+            hasher: blake3::Hasher::new(),
+            digested: 0,
+            bytes: Vec::new(),
         };
         walk.run();
         walk.found
@@ -104,6 +110,11 @@ struct Walk<'a> {
     seen: Statistics,
     /// What all events say, if all blocks were whole.
     derived: Option<Derived>,
+    /// Of the file's bytes before `digested`.
+    hasher: blake3::Hasher,
+    digested: u64,
+    /// The bytes of a block.
+    bytes: Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -196,19 +207,19 @@ impl Walk<'_> {
         self.own(Section::Facts, facts.offset, facts.len);
     }
 
-    fn file_digest(&mut self) {
-        let mut hasher = blake3::Hasher::new();
-        let end = self.footer_offset() + Footer::DIGESTED as u64;
-        let mut at = 0;
-        while at < end {
-            let len = (end - at).min(1 << 20);
-            let Some(bytes) = self.found.ok(read(self.file.source(), at, len, Section::File, "G1")) else {
-                return;
-            };
-            hasher.update(&bytes);
-            at += len;
+    /// Digests what stands before `end` and was not digested yet.
+    fn digest_up_to(&mut self, end: u64) -> Result<()> {
+        while self.digested < end {
+            let len = (end - self.digested).min(PIECE);
+            self.hasher.update(&read(self.file.source(), self.digested, len, Section::File, "G1")?);
+            self.digested += len;
         }
-        if hasher.finalize() != self.file.footer.file_digest {
+        Ok(())
+    }
+
+    fn file_digest(&mut self) {
+        let result = self.digest_up_to(self.footer_offset() + Footer::DIGESTED as u64);
+        if self.found.ok(result).is_some() && self.hasher.finalize() != self.file.footer.file_digest {
             self.found.note(Error::corrupt(
                 Section::File,
                 0,

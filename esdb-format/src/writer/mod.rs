@@ -22,7 +22,9 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::facts::Statistics;
 use crate::limits;
+use crate::reader::ReaderOptions;
 use crate::unit::Unit;
+use crate::verify::VerifyLevel;
 
 use assembler::{Assembled, Assembler, Plan};
 use merge::{Merge, Run};
@@ -37,6 +39,9 @@ const LEAST_MEMORY: usize = 8 << 20;
 
 /// How many events in order are collected before they are passed on, in bytes of memory.
 const PASS_ON: usize = 4 << 20;
+
+/// The cache of who verifies what was written, in bytes: it is read once, from front to back.
+const VERIFY_CACHE: usize = 1 << 20;
 
 /// How a file is written. By default: milliseconds, zstd level 3, frames of 8 KiB, 256 MiB of memory, one thread for
 /// each core.
@@ -298,6 +303,24 @@ impl Writer {
         result
     }
 
+    /// Whether something could not be written.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Adds entries of metadata, where there are none with their keys.
+    ///
+    /// # Errors
+    ///
+    /// Invalid if they are too large together.
+    pub(crate) fn add_metadata(&mut self, entries: Vec<(Vec<u8>, Vec<u8>)>) -> Result<()> {
+        let options = std::mem::take(&mut self.options);
+        let own = options.metadata.clone();
+        let entries = entries.into_iter().chain(own);
+        self.options = entries.fold(options, |options, (key, value)| options.metadata(key, value));
+        self.options.check()
+    }
+
     pub(crate) fn unit(&self) -> Unit {
         self.options.unit
     }
@@ -442,11 +465,32 @@ impl Writer {
     ///
     /// I/O if something cannot be written; Invalid if a file appeared under the name that must not be replaced. Nothing
     /// is published then.
-    pub fn finish(mut self) -> Result<Summary> {
+    pub fn finish(self) -> Result<Summary> {
+        self.finish_with(|_| Ok(()))
+    }
+
+    /// Does what [`finish`](Self::finish) does, and verifies the file before it gets its name.
+    ///
+    /// # Errors
+    ///
+    /// Those of `finish`; what is wrong with the file if it is not as it should be.
+    pub(crate) fn finish_verified(self) -> Result<Summary> {
+        self.finish_with(|temporary| {
+            let file = ReaderOptions::new().map(false).cache(VERIFY_CACHE).open(temporary)?;
+            match file.verify(VerifyLevel::Deep).problems.into_iter().next() {
+                Some(problem) => Err(problem),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn finish_with(mut self, check: impl FnOnce(&Path) -> Result<()>) -> Result<Summary> {
         let assembler = self.or_fail(Self::finish_events)?;
         let metadata = std::mem::take(&mut self.options.metadata);
         let Assembled { output, footer, statistics } = assembler.finish(metadata)?;
-        self.target.publish(&output.into_file()?)?;
+        let file = output.into_file()?;
+        check(self.target.path())?;
+        self.target.publish(&file)?;
         Ok(Summary {
             events: footer.events,
             time_range: (footer.events > 0).then_some((footer.first_timestamp, footer.last_timestamp)),
