@@ -137,6 +137,7 @@ pub use event::{Event, EventBuf};
 pub use facts::Statistics;
 pub use header::VERSION;
 pub use listing::{Groupings, IndexNames, IndexValues, Listed, ListedName, ListedSpace, Spaces};
+pub use mmap::exit_on_bus_error;
 pub use reader::{Reader, ReaderOptions};
 pub use scan::{Cursor, Pairs, Scan, StoredEvent};
 pub use source::Source;
