@@ -134,7 +134,12 @@ impl Storage for FileSystem {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).append(true).create_new(true).open(path)?))
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true);
+        // A file that never changes is writable for nobody but its owner, whatever the mask.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        Ok(Box::new(options.open(path)?))
     }
 
     fn spill(&self, folder: &Path) -> io::Result<Box<dyn StoredFile>> {

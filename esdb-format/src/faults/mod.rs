@@ -59,7 +59,7 @@ fn events(count: u32, data_len: usize) -> Vec<EventBuf> {
         timestamp: i64::from(i * 37 % 1000),
         indexes: vec![(b"type".to_vec(), format!("{}", i % 7).into_bytes())],
         data: (0..data_len)
-            .map(|at| (disk::dice(u64::from(i) << 32 | at as u64 / 16) & 0x3F) as u8)
+            .map(|at| (disk::dice((u64::from(i) << 32) | (at as u64 / 16)) & 0x3F) as u8)
             .collect(),
     };
     let mut events: Vec<EventBuf> = (0..count).map(event).collect();
