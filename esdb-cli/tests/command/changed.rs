@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::esdb::Folder;
 use crate::pipes::many;
@@ -22,12 +23,31 @@ struct Ended {
     is_whole: bool,
 }
 
+/// A file, and what scans of it print.
+struct Sample {
+    file: Vec<u8>,
+    forwards: Vec<u8>,
+    backwards: Vec<u8>,
+}
+
+fn sample() -> &'static Sample {
+    static SAMPLE: OnceLock<Sample> = OnceLock::new();
+    SAMPLE.get_or_init(|| {
+        let folder = many();
+        let print = |line| folder.run(line).ok().stdout;
+        let (forwards, backwards) = (print("scan a.esdb"), print("scan a.esdb -r"));
+        Sample { file: folder.read("a.esdb"), forwards, backwards }
+    })
+}
+
 /// Lets a scan print `lines` lines, changes its file and lets it go on.
 fn scan_while(flags: &str, lines: usize, change: impl Fn(&Path)) -> Ended {
-    let folder = many();
-    let words = || ["scan", "a.esdb"].into_iter().chain(flags.split_whitespace());
-    let truth = folder.run_words(words()).ok().stdout;
-    let mut child = folder.command(words()).spawn().expect("start");
+    let sample = sample();
+    let truth = if flags.contains("-r") { &sample.backwards } else { &sample.forwards };
+    let folder = Folder::new();
+    folder.write("a.esdb", &sample.file);
+    let words = ["scan", "a.esdb"].into_iter().chain(flags.split_whitespace());
+    let mut child = folder.command(words).spawn().expect("start");
     let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
     let mut given = Vec::new();
     for _ in 0..lines {
