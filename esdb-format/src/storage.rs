@@ -30,7 +30,7 @@ pub(crate) trait Storage: Send + Sync {
     /// Creates a file without a name, which is gone with its handle.
     fn spill(&self, folder: &Path) -> io::Result<Box<dyn StoredFile>>;
 
-    /// Opens a regular file to read. A link to one is refused.
+    /// Opens a regular file to read and to lock it. A link to one is refused.
     fn open(&self, path: &Path) -> io::Result<Box<dyn StoredFile>>;
 
     /// Gives a file another name, and replaces what had it.
@@ -151,7 +151,8 @@ impl Storage for FileSystem {
         if !fs::symlink_metadata(path)?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Box::new(File::open(path)?))
+        // Some systems lock only what may be written to.
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -104,7 +104,7 @@ fn open(disk: &Disk, path: &Path) -> Result<Reader> {
 }
 
 fn options() -> WriterOptions {
-    WriterOptions::new().threads(1).codec(Codec::Lz4).spill_folder("/spill").block_events_for_tests(10)
+    WriterOptions::new().codec(Codec::Lz4).spill_folder("/spill").block_events_for_tests(10)
 }
 
 impl Case {
@@ -118,20 +118,20 @@ impl Case {
         for (path, step) in INPUTS.iter().zip([2, 3]) {
             let events: Vec<_> = events(120, 100).into_iter().step_by(step).collect();
             let other = Disk::default();
-            write(&other, options(), &events).expect("input");
+            write(&other, options().threads(1), &events).expect("input");
             disk.put(Path::new(path), &other.get(Path::new(TARGET)).expect("input"));
         }
         disk
     }
 
-    fn run(&self, disk: &Disk) -> Result<()> {
-        (self.work)(disk, options().replace(self.replaces))
+    fn run(&self, disk: &Disk, threads: usize) -> Result<()> {
+        (self.work)(disk, options().threads(threads).replace(self.replaces))
     }
 
     /// The file that the case makes when nothing fails, and the calls for it.
     fn whole(&self) -> (Vec<u8>, Vec<&'static str>) {
         let disk = self.disk();
-        self.run(&disk).expect(self.name);
+        self.run(&disk, 1).expect(self.name);
         let bytes = disk.get(Path::new(TARGET)).expect(self.name);
         let file = Reader::from_bytes(bytes.clone()).expect(self.name);
         assert!(file.verify(VerifyLevel::Deep).is_ok(), "{}", self.name);

@@ -24,7 +24,7 @@ fn replay(seeds: u64) -> usize {
         let allowed = vec![disk.get(Path::new(TARGET)), Some(whole)];
         let path = TARGET.into();
         disk.watch(Watch { path, allowed, patterns, visited: 0, seen: vec![0; 2], violations: Vec::new() });
-        case.run(&disk).expect(case.name);
+        case.run(&disk, 1).expect(case.name);
         let watch = disk.watched().expect("watch");
         assert!(watch.violations.is_empty(), "{}: {:?}", case.name, watch.violations);
         // Both were there: the run was watched from before to after.

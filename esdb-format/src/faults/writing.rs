@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::disk::{Fault, Kept, Plan};
 use super::{CASES, Case, FAULTS, INPUTS, LEFTOVER, TARGET, options, spilling};
 
-/// Runs a case with a fault; false if no call met it.
-fn visit(case: &Case, whole: &[u8], plan: Plan) -> bool {
-    let what = || format!("{}: {plan:?}", case.name);
+/// Runs a case with a fault; false if no call met it. With several threads the calls come in no fixed order.
+fn visit(case: &Case, whole: &[u8], plan: Plan, threads: usize) -> bool {
+    let what = || format!("{}: {plan:?}, {threads} threads", case.name);
     let disk = case.disk();
     let old = disk.get(Path::new(TARGET));
     disk.plan(Some(plan));
-    let result = catch_unwind(AssertUnwindSafe(|| case.run(&disk)));
+    let result = catch_unwind(AssertUnwindSafe(|| case.run(&disk, threads)));
     disk.plan(None);
     let fired = disk.fired();
     let Some(first) = fired.first() else {
@@ -65,9 +65,12 @@ fn sweep(step: usize) -> usize {
         for at in 0..calls.len() {
             for fault in FAULTS {
                 for from_then_on in [false, true] {
-                    point += 1;
-                    if point % step == 0 {
-                        visited += usize::from(visit(case, &whole, Plan { at, fault, from_then_on }));
+                    for threads in [1, 2] {
+                        point += 1;
+                        if point % step == 0 {
+                            let plan = Plan { at, fault, from_then_on };
+                            visited += usize::from(visit(case, &whole, plan, threads));
+                        }
                     }
                 }
             }
@@ -80,7 +83,7 @@ fn sweep(step: usize) -> usize {
 
 #[test]
 fn failing_calls_publish_nothing() {
-    let visited = sweep(11);
+    let visited = sweep(21);
     assert!(visited > 150, "{visited} points");
 }
 
@@ -122,6 +125,9 @@ fn the_cases_make_every_call_there_is() {
         "try_lock",
     ];
     assert_eq!(calls, BTreeSet::from(all));
+    // More runs than are merged at once, so some are merged before the end.
+    let spills = CASES[2].whole().1.into_iter().filter(|&call| call == "spill").count();
+    assert!(spills > 20, "{spills} spills");
 }
 
 #[test]
