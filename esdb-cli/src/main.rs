@@ -3,7 +3,6 @@
 #![deny(unsafe_code)]
 
 mod args;
-mod bus_error;
 mod cli;
 mod commands;
 mod feed;
@@ -15,6 +14,7 @@ mod outcome;
 mod output;
 mod progress;
 mod select;
+mod signals;
 mod text;
 mod times;
 mod writing;
@@ -28,7 +28,6 @@ use crate::cli::Cli;
 use crate::outcome::Failure;
 
 fn main() -> ExitCode {
-    bus_error::explain();
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let verb = matches.subcommand_name().unwrap_or_default().to_owned();
         Ok((Cli::from_arg_matches(&matches)?, verb))
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return say(&error),
     };
-    match cli.run() {
+    match signals::prepare().and_then(|()| cli.run()) {
         Ok(outcome) => outcome.code().into(),
         Err(Failure::Usage(usage)) => say(&cli::usage_error(&verb, &usage)),
         Err(failure) => {

@@ -1,4 +1,4 @@
-//! A file mapped into memory: the library's only `unsafe`.
+//! A file mapped into memory, and what a program says if it is cut under its map: the library's only `unsafe`.
 
 use std::io;
 use std::path::Path;
@@ -68,5 +68,50 @@ impl Source for MappedFile {
             None => self.file.append(offset, len, buffer)?,
         }
         Ok(())
+    }
+}
+
+/// What is said before the process ends.
+#[cfg(unix)]
+static MESSAGE: OnceLock<&'static str> = OnceLock::new();
+
+/// Makes the signal SIGBUS end the process with `message` on standard error and exit code 1, instead of without a word.
+///
+/// The system sends it to whoever reads through a map that another process has truncated (see
+/// [`Reader::open`](crate::Reader::open)), or whose disk fails. For programs, to be called first in `main`: it holds for the
+/// whole process, whichever map the signal is about. The message is written as it is, so it ends with a newline; it cannot name the
+/// file. The first call's message stays. On other systems than Unix nothing is done.
+pub fn exit_on_bus_error(message: &'static str) {
+    #[cfg(unix)]
+    install(message);
+    #[cfg(not(unix))]
+    let _ = message;
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "a signal handler has no safe form")]
+fn install(message: &'static str) {
+    MESSAGE.get_or_init(|| message);
+    let handler: extern "C" fn(libc::c_int) = say_and_exit;
+    // SAFETY: all zeros is a valid `sigaction`, whose mask is then made empty. The handler is async-signal-safe, finds its
+    // message in place, and never returns to the access that failed.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_ONSTACK;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut());
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "a signal handler has no safe form")]
+extern "C" fn say_and_exit(_: libc::c_int) {
+    // Reading what was set is one atomic load.
+    let message = MESSAGE.get().copied().unwrap_or_default();
+    // SAFETY: both functions are async-signal-safe, and the message is never freed.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len());
+        libc::_exit(1);
     }
 }

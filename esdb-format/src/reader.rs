@@ -101,7 +101,8 @@ impl Reader {
     /// The file must not be changed while it is open; a file of this format never needs to be: a new version of it has
     /// another inode under the same name. If somebody overwrites it all the same, reads give errors, for bytes are
     /// copied before they are checked. If somebody truncates it, the system sends the signal SIGBUS
-    /// to whoever reads through the map: use [`ReaderOptions::map`] where that can happen.
+    /// to whoever reads through the map: use [`ReaderOptions::map`] where that can happen, or
+    /// [`exit_on_bus_error`](crate::exit_on_bus_error) in a program that may end there.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result, Section};
+use crate::storage::{StoredFile, read_all_at};
 
 /// Random access to the bytes of a file that does not change.
 ///
@@ -136,8 +137,8 @@ pub(crate) fn slice(bytes: &[u8], offset: u64, len: usize) -> io::Result<&[u8]> 
 
 /// A file read by plain calls.
 #[derive(Debug)]
-pub(crate) struct PlainFile {
-    file: File,
+pub(crate) struct PlainFile<F = File> {
+    file: F,
     len: u64,
 }
 
@@ -147,12 +148,15 @@ impl PlainFile {
         Ok(Self { file, len })
     }
 
-    pub(crate) fn new(file: File, len: u64) -> Self {
-        Self { file, len }
-    }
-
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+}
+
+impl<F> PlainFile<F> {
+    /// The first `len` bytes of a file.
+    pub(crate) fn new(file: F, len: u64) -> Self {
+        Self { file, len }
     }
 }
 
@@ -168,29 +172,12 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, len))
 }
 
-impl Source for PlainFile {
+impl<F: StoredFile> Source for PlainFile<F> {
     fn len(&self) -> u64 {
         self.len
     }
 
-    #[cfg(unix)]
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
-    }
-
-    #[cfg(windows)]
-    fn read_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            match std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => {
-                    buffer = &mut buffer[read..];
-                    offset += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        read_all_at(&self.file, offset, buffer)
     }
 }

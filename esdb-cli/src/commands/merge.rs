@@ -9,6 +9,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::object::Object;
 use crate::output::stdout::Stdout;
 use crate::output::summary::Written;
+use crate::signals;
 use crate::writing::WritingArgs;
 
 /// How much decoded data is kept of each file, in bytes: it is read once, from front to back.
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let unit = check_units(&args.files, &files)?;
 
     let options = args.writing.options(files.first())?.max_event(limits::DATA);
+    signals::remove_temporaries_at_end()?;
     let writer = options.create(output).map_err(Failure::of(output))?;
     let summary = merge(&files, writer).map_err(|error| blame(&args.files, &files, output, error))?;
     let bytes_in = files.iter().map(Reader::file_len).sum();

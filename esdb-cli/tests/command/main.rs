@@ -1,8 +1,12 @@
 //! The command as its users meet it: what it prints, what it refuses, how it ends.
 
 mod binary;
+#[cfg(target_os = "linux")]
+mod changed;
 mod count;
 mod esdb;
+#[cfg(target_os = "linux")]
+mod faults;
 mod import;
 mod listings;
 mod merge;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::esdb::Folder;
 
 /// More lines than any pipe holds.
-fn many() -> Folder {
+pub(crate) fn many() -> Folder {
     let folder = Folder::new();
     let lines: Vec<String> =
         (0..50_000).map(|n| format!(r#"{{"space":"{}","timestamp":{n},"data":"{n:032}"}}"#, n / 7)).collect();
@@ -31,42 +31,6 @@ fn a_closed_pipe_is_a_normal_end() {
         // The reader and its end of the pipe are gone by now.
         let output = child.wait_with_output().expect("end");
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{line}");
-    }
-}
-
-/// Ends a scan that is held up by a full pipe, after its file was cut to `len` bytes.
-#[cfg(target_os = "linux")]
-fn cut_under_a_scan(flags: &str, len: u64) -> (Option<i32>, String) {
-    let folder = many();
-    let mut child = folder
-        .command(["scan", "a.esdb"].into_iter().chain(flags.split_whitespace()))
-        .spawn()
-        .expect("start");
-    let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
-    // The file is mapped only after some reads.
-    for _ in 0..10_000 {
-        stdout.read_line(&mut String::new()).expect("read");
-    }
-    let file = std::fs::File::options().write(true).open(folder.path("a.esdb")).expect("file");
-    file.set_len(len).expect("truncate");
-    std::io::copy(&mut stdout, &mut std::io::sink()).expect("read");
-    let output = child.wait_with_output().expect("end");
-    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_file_that_is_cut_under_a_scan_ends_it_with_a_line() {
-    for flags in ["", "-r", "--raw"] {
-        let (code, message) = cut_under_a_scan(flags, 100);
-        assert_eq!(code, Some(1), "{message}");
-        assert_eq!(
-            message,
-            "esdb: a file was truncated, or failed, while it was read; --no-mmap tells where\n"
-        );
-        let (code, message) = cut_under_a_scan(&format!("{flags} --no-mmap"), 100);
-        assert_eq!(code, Some(1), "{message}");
-        assert!(message.starts_with("esdb: a.esdb: cannot read "), "{message}");
     }
 }
 

@@ -4,7 +4,6 @@
 //! limit are written out sorted by pair; in the end the parts of a pair are read one after another.
 
 use std::cmp::Ordering;
-use std::path::{Path, PathBuf};
 
 use super::spills::{Record, Spills};
 use super::spool::{Spool, SpoolReader};
@@ -12,6 +11,7 @@ use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
 use crate::interner::{Interner, Numbered, Translation};
 use crate::postings::ListBuilder;
+use crate::storage::SpillFolder;
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::tree::{PageSink, TreeBuilder};
 
@@ -24,7 +24,7 @@ pub(crate) struct IndexLists {
     list_bytes: usize,
     limit: usize,
     spilled: Spills,
-    folder: PathBuf,
+    folder: SpillFolder,
     generation: u64,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct IndexTotals {
 }
 
 impl IndexLists {
-    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
+    pub(crate) fn new(folder: &SpillFolder, limit: usize) -> Self {
         Self {
             interner: Interner::default(),
             translation: Translation::default(),
@@ -56,7 +56,7 @@ impl IndexLists {
             list_bytes: 0,
             limit,
             spilled: Spills::default(),
-            folder: folder.to_owned(),
+            folder: folder.clone(),
             generation: 0,
         }
     }

@@ -6,11 +6,10 @@ mod spills;
 pub(crate) mod spool;
 mod time_sort;
 
-use std::path::Path;
-
 use crate::codec::key64;
 use crate::error::Result;
 use crate::limits;
+use crate::storage::SpillFolder;
 use crate::tables::{Extent, GroupingEntry, SpaceEntry};
 use crate::time_order::{self, Place};
 
@@ -60,7 +59,7 @@ struct OpenGrouping {
 
 impl Deriver {
     /// Takes at most about `memory` bytes; spills to `folder`.
-    pub(crate) fn new(memory: usize, folder: &Path) -> Self {
+    pub(crate) fn new(memory: usize, folder: &SpillFolder) -> Self {
         let spool = || Spool::new(folder, memory / 16);
         Self {
             events: 0,

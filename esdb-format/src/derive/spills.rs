@@ -66,7 +66,7 @@ fn merge_into_one<R: Record>(spools: Vec<(u32, Spool)>) -> Result<Spool> {
 fn merge<R: Record>(spools: Vec<(u32, Spool)>, mut each: impl FnMut(&R) -> Result<()>) -> Result<()> {
     let mut heads = Vec::with_capacity(spools.len());
     for (_, spool) in spools {
-        let (mut record, mut reader) = (R::default(), spool.into_reader()?);
+        let (mut record, mut reader) = (R::default(), spool.into_reader());
         if record.read(&mut reader)? {
             heads.push((record, reader));
         }

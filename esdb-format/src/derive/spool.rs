@@ -1,11 +1,10 @@
 //! Records that wait their turn: in memory up to a limit, then in an anonymous file (spec: none; writer only).
 
-use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Cursor, Read};
 
 use crate::codec::Encode;
 use crate::error::{Error, Result};
+use crate::storage::{SpillFile, SpillFolder};
 
 /// How much of a spilled file is read at once, in bytes.
 const READ_AHEAD: usize = 64 << 10;
@@ -14,14 +13,14 @@ const READ_AHEAD: usize = 64 << 10;
 pub(crate) struct Spool {
     memory: Vec<u8>,
     limit: usize,
-    file: Option<File>,
-    folder: PathBuf,
+    file: Option<SpillFile>,
+    folder: SpillFolder,
 }
 
 impl Spool {
     /// Keeps at most about `limit` bytes in memory; the rest goes to a file without a name in `folder`.
-    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
-        Self { memory: Vec::new(), limit, file: None, folder: folder.to_owned() }
+    pub(crate) fn new(folder: &SpillFolder, limit: usize) -> Self {
+        Self { memory: Vec::new(), limit, file: None, folder: folder.clone() }
     }
 
     /// An empty one with the same folder and limit.
@@ -52,12 +51,11 @@ impl Spool {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let fail = |source| spill_failed(&self.folder, source);
         let file = match &mut self.file {
             Some(file) => file,
-            empty => empty.insert(tempfile::tempfile_in(&self.folder).map_err(fail)?),
+            empty => empty.insert(self.folder.file()?),
         };
-        file.write_all(&self.memory).map_err(fail)?;
+        file.append(&self.memory)?;
         self.memory.clear();
         Ok(())
     }
@@ -70,33 +68,24 @@ impl Spool {
     }
 
     /// Everything from the first record on.
-    pub(crate) fn into_reader(self) -> Result<SpoolReader> {
-        let folder = self.folder;
+    pub(crate) fn into_reader(self) -> SpoolReader {
         let spilled: Box<dyn Read + Send> = match self.file {
-            Some(mut file) => {
-                file.seek(SeekFrom::Start(0)).map_err(|source| spill_failed(&folder, source))?;
-                Box::new(BufReader::with_capacity(READ_AHEAD, file))
-            }
+            Some(file) => Box::new(BufReader::with_capacity(READ_AHEAD, file.into_reader())),
             None => Box::new(io::empty()),
         };
-        Ok(SpoolReader { input: spilled.chain(Cursor::new(self.memory)), folder })
+        SpoolReader { input: spilled.chain(Cursor::new(self.memory)), folder: self.folder }
     }
-}
-
-/// An error of a spill file, which has no name of its own.
-pub(crate) fn spill_failed(folder: &Path, source: io::Error) -> Error {
-    Error::Io { context: format!("cannot use a temporary file in {}", folder.display()), source }
 }
 
 /// Reads records back.
 pub(crate) struct SpoolReader {
     input: io::Chain<Box<dyn Read + Send>, Cursor<Vec<u8>>>,
-    folder: PathBuf,
+    folder: SpillFolder,
 }
 
 impl SpoolReader {
     fn fail(&self, source: io::Error) -> Error {
-        spill_failed(&self.folder, source)
+        self.folder.failed(source)
     }
 
     /// The next number, or `None` at the end of all records.
@@ -145,18 +134,22 @@ impl SpoolReader {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::storage::FileSystem;
 
     #[test]
     fn records_come_back_from_memory_and_from_the_file() {
         for limit in [0, 100, 1 << 20] {
-            let mut spool = Spool::new(&std::env::temp_dir(), limit);
+            let mut spool = Spool::new(&SpillFolder::of_system(), limit);
             for i in 0..1000_u64 {
                 spool.put_number(i << 20);
                 spool.put_bytes(&vec![i as u8; i as usize % 40]);
                 spool.end_record().unwrap();
             }
-            let mut reader = spool.into_reader().unwrap();
+            let mut reader = spool.into_reader();
             let mut bytes = Vec::new();
             for i in 0..1000_u64 {
                 assert_eq!(reader.next_number().unwrap(), Some(i << 20));
@@ -169,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_named() {
-        let mut spool = Spool::new(Path::new("/nowhere/at all"), 0);
+        let folder = SpillFolder::new(Arc::new(FileSystem), Path::new("/nowhere/at all"));
+        let mut spool = Spool::new(&folder, 0);
         spool.put_number(1);
         assert!(spool.end_record().unwrap_err().to_string().contains("/nowhere/at all"));
     }

@@ -1,12 +1,12 @@
 //! Bringing the events of one space from file order into time order, in bounded memory.
 
 use std::cmp::Ordering;
-use std::path::{Path, PathBuf};
 
 use super::index_lists::IndexLists;
 use super::spills::{Record, Spills};
 use super::spool::{Spool, SpoolReader};
 use crate::error::Result;
+use crate::storage::SpillFolder;
 use crate::time_order::Place;
 
 /// Numbers of rows and pairs in memory must fit 32 bits, in bytes.
@@ -23,7 +23,7 @@ pub(crate) struct TimeSort {
     first_ordinal: u64,
     limit: usize,
     spilled: Spills,
-    folder: PathBuf,
+    folder: SpillFolder,
 }
 
 struct Row {
@@ -41,7 +41,7 @@ pub(crate) struct Timed<'a> {
 }
 
 impl TimeSort {
-    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
+    pub(crate) fn new(folder: &SpillFolder, limit: usize) -> Self {
         Self {
             rows: Vec::new(),
             runs: Vec::new(),
@@ -49,7 +49,7 @@ impl TimeSort {
             first_ordinal: 0,
             limit,
             spilled: Spills::default(),
-            folder: folder.to_owned(),
+            folder: folder.clone(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::handle::Root;
 use crate::postings::ListCursor;
+use crate::storage::SpillFolder;
 use crate::tables::{Extent, NameEntry, ValueEntry};
 use crate::time_order::TimeFrame;
 use crate::tree::{Tree, TreeCursor};
@@ -29,7 +30,7 @@ pub(super) struct Derived {
 
 impl Derived {
     pub(super) fn new(unit: Unit) -> Self {
-        Self { deriver: Deriver::new(MEMORY, &std::env::temp_dir()), content: ContentDigest::new(unit) }
+        Self { deriver: Deriver::new(MEMORY, &SpillFolder::of_system()), content: ContentDigest::new(unit) }
     }
 }
 
@@ -73,7 +74,7 @@ impl Walk<'_> {
         expected: Spool,
         root: Root,
     ) -> Result<()> {
-        let mut expected = expected.into_reader()?;
+        let mut expected = expected.into_reader();
         let mut cursor = Tree::new(Arc::clone(self.file), root, section).cursor();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let wrong = |reason: &str| Err(Error::corrupt(section, root.page.offset, rule, reason));

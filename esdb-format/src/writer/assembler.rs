@@ -1,7 +1,5 @@
 //! From events in file order to a file: blocks as they fill, then everything that is derived from them.
 
-use std::path::Path;
-
 use super::ordered::{Ordered, OrderedPairs};
 use super::output::Output;
 use super::pipeline::Pipeline;
@@ -18,6 +16,7 @@ use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::header::{Header, Layout};
 use crate::limits;
+use crate::storage::SpillFolder;
 use crate::tables::BlockEntry;
 use crate::tree::{self, TreeBuilder};
 use crate::unit::Unit;
@@ -82,7 +81,7 @@ pub(crate) struct Unfinished {
 
 impl Assembler {
     /// Writes to `output`; spills to `folder`.
-    pub(crate) fn new(plan: Plan, output: Output, folder: &Path) -> Self {
+    pub(crate) fn new(plan: Plan, output: Output, folder: &SpillFolder) -> Self {
         Self {
             draft: BlockDraft::default(),
             places: Vec::new(),
@@ -395,7 +394,7 @@ fn note_block<'a>(
 
 /// Writes a table's tree but its root page, which is returned with the number of entries.
 fn write_table(spool: Spool, output: &mut Output) -> Result<(Vec<u8>, u64)> {
-    let mut reader = spool.into_reader()?;
+    let mut reader = spool.into_reader();
     let (mut tree, mut key, mut value) = (TreeBuilder::default(), Vec::new(), Vec::new());
     while reader.next_bytes(&mut key)? {
         reader.bytes(&mut value)?;

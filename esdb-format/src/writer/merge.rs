@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::reader::Reader;
 use crate::scan::{Cursor, StoredEvent};
 use crate::source::PlainFile;
+use crate::storage::StoredFile;
 
 /// Writes the events of all inputs and publishes the file. Among equal events those of an earlier input come first.
 ///
@@ -49,7 +50,7 @@ pub fn merge(inputs: &[Reader], mut writer: Writer) -> Result<Summary> {
 pub(crate) enum Run {
     Spilled(Box<RunReader>),
     /// Blocks of the unfinished output.
-    Blocks(Box<BlockRows<PlainFile>>),
+    Blocks(Box<BlockRows<PlainFile<Box<dyn StoredFile>>>>),
     /// In memory; the number is that of the next event.
     Memory(Box<EventBuffer>, usize),
     /// A file of this format, and its next event.

@@ -12,9 +12,10 @@ mod pipeline;
 mod rows;
 mod runs;
 mod sorter;
+mod unpublished;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::compression::Codec;
 use crate::digest::Digest;
@@ -23,16 +24,19 @@ use crate::event::Event;
 use crate::facts::Statistics;
 use crate::limits;
 use crate::reader::ReaderOptions;
+use crate::storage::{FileSystem, SpillFolder, Storage, StoredFile};
 use crate::unit::Unit;
 use crate::verify::VerifyLevel;
 
 use assembler::{Assembled, Assembler, Plan};
 use merge::{Merge, Run};
 use ordered::{Ordered, OrderedPairs};
-use output::{Output, Unpublished};
+use output::Output;
 use sorter::Sorter;
+use unpublished::Unpublished;
 
 pub use merge::merge;
+pub use unpublished::abandon_writers;
 
 /// The least memory budget, in bytes.
 const LEAST_MEMORY: usize = 8 << 20;
@@ -137,7 +141,8 @@ impl WriterOptions {
         self
     }
 
-    /// Whether a file that exists under the name is replaced. Default: no.
+    /// Whether a file that exists under the name is replaced. Default: no. A symbolic link is replaced itself; what it leads to
+    /// stays as it is.
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
@@ -200,8 +205,14 @@ impl WriterOptions {
     /// file; I/O if no temporary can be created beside it.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Writer> {
         self.check()?;
-        let (target, file) = Unpublished::create(path.as_ref(), self.replace)?;
+        self.create_in(Arc::new(FileSystem), path.as_ref())
+    }
+
+    /// Begins a file in a storage, with options as they are.
+    pub(crate) fn create_in(self, storage: Arc<dyn Storage>, path: &Path) -> Result<Writer> {
+        let (target, file) = Unpublished::create(Arc::clone(&storage), path, self.replace)?;
         let spill_folder = self.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let spill_folder = SpillFolder::new(storage, &spill_folder);
         let mut writer = Writer {
             sorter: Sorter::new(spill_folder, events_memory(self.memory), self.threads),
             options: self,
@@ -219,13 +230,16 @@ impl WriterOptions {
 
 /// Writes one file. Events may come in any order; those with equal space, grouping and timestamp keep theirs.
 ///
-/// Dropped before [`finish`](Self::finish), it leaves nothing behind.
+/// Until [`finish`](Self::finish) the bytes are in a temporary beside the target, `NAME.tmp-PROCESS-NUMBER`, whose advisory lock
+/// the writer holds. Dropped before, it leaves nothing behind. A process that is killed leaves its temporary, and loses the lock:
+/// the next writer of the same target removes temporaries whose lock it can take.
+/// A program that ends by a signal calls [`abandon_writers`] first.
 pub struct Writer {
     options: WriterOptions,
     target: Unpublished,
     /// While all events came in file order.
     assembler: Option<Assembler>,
-    first_file: Option<File>,
+    first_file: Option<Box<dyn StoredFile>>,
     sorter: Sorter,
     /// Whether the sorter's buffer is in file order, and behind everything that was passed on.
     in_order: bool,
@@ -464,7 +478,7 @@ impl Writer {
     /// # Errors
     ///
     /// I/O if something cannot be written; Invalid if a file appeared under the name that must not be replaced. Nothing
-    /// is published then.
+    /// is published then, with one exception: if the name alone cannot be made durable, the whole file has it already.
     pub fn finish(self) -> Result<Summary> {
         self.finish_with(|_| Ok(()))
     }
@@ -490,7 +504,7 @@ impl Writer {
         let Assembled { output, footer, statistics } = assembler.finish(metadata)?;
         let file = output.into_file()?;
         check(self.target.path())?;
-        self.target.publish(&file)?;
+        self.target.publish(&*file)?;
         Ok(Summary {
             events: footer.events,
             time_range: (footer.events > 0).then_some((footer.first_timestamp, footer.last_timestamp)),

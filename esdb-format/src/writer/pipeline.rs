@@ -1,6 +1,7 @@
 //! Blocks on their way to a file: encoded by one thread or several, written in order.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -43,6 +44,8 @@ impl Encoder {
     }
 
     fn encode(&mut self, draft: &BlockDraft, data: &[u8]) -> Result<EncodedBlock> {
+        #[cfg(test)]
+        assert!(!data.starts_with(tests::PANICS), "as the data says");
         draft.encode(data, self.frame_size, &mut self.areas, &mut self.frames)
     }
 }
@@ -205,7 +208,10 @@ impl Pool {
                     loop {
                         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok((number, draft)) = job else { return };
-                        let block = encoder.encode(&draft, draft.payload());
+                        // A panic is an answer, too: the others would wait for the block for ever.
+                        let encode = || encoder.encode(&draft, draft.payload());
+                        let block = catch_unwind(AssertUnwindSafe(encode));
+                        let block = block.unwrap_or_else(|_| Err(lost_worker()));
                         let done = Done { number, draft, block };
                         if sender.send(done).is_err() {
                             return;
@@ -225,5 +231,39 @@ impl Drop for Pool {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use crate::event::Event;
+    use crate::writer::WriterOptions;
+
+    /// A block whose data begins so cannot be encoded.
+    pub(super) const PANICS: &[u8] = b"\0panic\0";
+
+    #[test]
+    fn a_panic_in_a_thread_ends_the_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let (sender, ended) = channel();
+        std::thread::spawn(move || {
+            let write = || -> crate::Result<()> {
+                let mut writer = WriterOptions::new().threads(3).create(path)?;
+                for i in 0..100 {
+                    let data = if i == 10 { PANICS } else { b"data" };
+                    let data = [data, &vec![i as u8; 600_000]].concat();
+                    writer.add(Event::new("s", i, &data))?;
+                }
+                writer.finish().map(drop)
+            };
+            let _ = sender.send(write());
+        });
+        let result = ended.recv_timeout(Duration::from_secs(60)).expect("it waits for ever");
+        assert_eq!(result.unwrap_err().to_string(), "a thread that encodes blocks ended early");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

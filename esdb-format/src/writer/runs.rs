@@ -9,16 +9,14 @@
 //!
 //! Data of [`APART`] bytes or more ends its chunk, and stands behind it as it is.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use super::ordered::{Ordered, OrderedPairs};
 use crate::codec::{Decoder, Encode, load_u32};
 use crate::compression::{Codec, Compressor, unpack};
-use crate::derive::spool::spill_failed;
 use crate::error::{Result, Section};
+use crate::storage::{SpillFile, SpillFolder, SpillReader};
 
 /// Chunks are closed when their records take this many bytes.
 const CHUNK: usize = 64 << 10;
@@ -31,8 +29,8 @@ pub(crate) const RUN_MEMORY: usize = 4 * CHUNK;
 
 /// Writes events in file order as a run.
 pub(crate) struct RunWriter {
-    file: File,
-    folder: PathBuf,
+    file: SpillFile,
+    folder: SpillFolder,
     records: Vec<u8>,
     /// Space and grouping of the last record, in `records`.
     keys: Option<(Range<usize>, Range<usize>)>,
@@ -41,10 +39,10 @@ pub(crate) struct RunWriter {
 }
 
 impl RunWriter {
-    pub(crate) fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &SpillFolder) -> Result<Self> {
         Ok(Self {
-            file: tempfile::tempfile_in(folder).map_err(|source| spill_failed(folder, source))?,
-            folder: folder.to_owned(),
+            file: folder.file()?,
+            folder: folder.clone(),
             records: Vec::new(),
             keys: None,
             packed: Vec::new(),
@@ -78,7 +76,7 @@ impl RunWriter {
             return if self.records.len() < CHUNK { Ok(()) } else { self.close_chunk() };
         }
         self.close_chunk()?;
-        self.file.write_all(event.data).map_err(|source| spill_failed(&self.folder, source))
+        self.file.append(event.data)
     }
 
     fn close_chunk(&mut self) -> Result<()> {
@@ -95,15 +93,14 @@ impl RunWriter {
         self.packed[head - len.len()..head].copy_from_slice(&len);
         self.records.clear();
         self.keys = None;
-        self.file.write_all(&self.packed).map_err(|source| spill_failed(&self.folder, source))
+        self.file.append(&self.packed)
     }
 
     /// Before the run's first event.
     pub(crate) fn finish(mut self) -> Result<RunReader> {
         self.close_chunk()?;
-        self.file.seek(SeekFrom::Start(0)).map_err(|source| spill_failed(&self.folder, source))?;
         let mut reader = RunReader {
-            input: BufReader::with_capacity(CHUNK / 2, self.file),
+            input: BufReader::with_capacity(CHUNK / 2, self.file.into_reader()),
             folder: self.folder,
             records: Vec::new(),
             stored: Vec::new(),
@@ -120,8 +117,8 @@ impl RunWriter {
 
 /// Reads a run from its first event to its last.
 pub(crate) struct RunReader {
-    input: BufReader<File>,
-    folder: PathBuf,
+    input: BufReader<SpillReader>,
+    folder: SpillFolder,
     records: Vec<u8>,
     stored: Vec<u8>,
     /// Where the next record begins.
@@ -155,7 +152,7 @@ impl RunReader {
         let Some(record) = &mut self.current else { return Ok(None) };
         if let Some(len) = record.unread.take() {
             self.apart.resize(len, 0);
-            self.input.read_exact(&mut self.apart).map_err(|source| spill_failed(&self.folder, source))?;
+            self.input.read_exact(&mut self.apart).map_err(|error| self.folder.failed(error))?;
         }
         Ok(Some(Ordered {
             space: &self.records[self.space.clone()],
@@ -172,7 +169,7 @@ impl RunReader {
     /// Moves to the next event, if there is one.
     pub(crate) fn advance(&mut self) -> Result<()> {
         if let Some(Record { unread: Some(len), .. }) = self.current {
-            self.input.seek_relative(len as i64).map_err(|source| spill_failed(&self.folder, source))?;
+            self.input.seek_relative(len as i64).map_err(|error| self.folder.failed(error))?;
         }
         self.apart = Vec::new();
         if self.next == self.records.len() && !self.read_chunk()? {
@@ -216,14 +213,9 @@ impl RunReader {
 
     /// False behind the last chunk.
     fn read_chunk(&mut self) -> Result<bool> {
-        let fail = |source| spill_failed(&self.folder, source);
-        loop {
-            match self.input.fill_buf() {
-                Ok([]) => return Ok(false),
-                Ok(_) => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(fail(error)),
-            }
+        let fail = |error| self.folder.failed(error);
+        if self.input.fill_buf().map_err(fail)?.is_empty() {
+            return Ok(false);
         }
         let mut head = [0; 8];
         self.input.read_exact(&mut head).map_err(fail)?;

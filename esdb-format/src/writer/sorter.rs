@@ -1,12 +1,12 @@
 //! Sorting events into file order in bounded memory: a buffer, written out as a run when it is full.
 
-use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use super::buffer::EventBuffer;
 use super::merge::{Merge, Run};
 use super::runs::{RUN_MEMORY, RunReader, RunWriter};
 use crate::error::{Error, Result};
+use crate::storage::SpillFolder;
 
 /// How many files or runs are merged at once.
 const MOST_RUNS: usize = 64;
@@ -14,7 +14,7 @@ const MOST_RUNS: usize = 64;
 /// Collects events, and sorts and spills them.
 pub(crate) struct Sorter {
     pub(crate) buffer: EventBuffer,
-    folder: PathBuf,
+    folder: SpillFolder,
     /// Bytes for all events in memory.
     memory: usize,
     /// Full buffers are written out while others are filled.
@@ -26,12 +26,12 @@ pub(crate) struct Sorter {
 
 impl Sorter {
     /// Spills to `folder`, with several threads in the background.
-    pub(crate) fn new(folder: PathBuf, memory: usize, threads: usize) -> Self {
+    pub(crate) fn new(folder: SpillFolder, memory: usize, threads: usize) -> Self {
         let buffer = EventBuffer::default();
         Self { buffer, folder, memory, in_background: threads > 1, spilling: None, runs: Vec::new() }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &SpillFolder {
         &self.folder
     }
 
@@ -132,7 +132,7 @@ impl Drop for Sorter {
 }
 
 /// Sorts a buffer and writes it out; returns the run and the buffer, emptied.
-fn write_out(mut buffer: EventBuffer, folder: &Path) -> Result<(RunReader, EventBuffer)> {
+fn write_out(mut buffer: EventBuffer, folder: &SpillFolder) -> Result<(RunReader, EventBuffer)> {
     buffer.sort();
     let mut run = RunWriter::new(folder)?;
     for at in 0..buffer.len() {
