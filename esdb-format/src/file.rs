@@ -189,13 +189,14 @@ impl OpenFile {
 
     /// The columns of a block, from the cache or into it.
     pub(crate) fn columns(&self, entry: &BlockEntry) -> Result<Arc<Columns>> {
-        cached!(self, Columns(entry.handle), self.read_columns(entry))
+        let columns: Result<Arc<Columns>> = cached!(self, Columns(entry.handle), self.read_columns(entry));
+        of_entry(columns?, entry)
     }
 
     /// The columns of a block, from the cache but not into it: a long scan would drive everything else out.
     pub(crate) fn columns_once(&self, entry: &BlockEntry) -> Result<Arc<Columns>> {
         match self.cache.get(&Key::Columns(entry.handle)) {
-            Some(Cached::Columns(columns)) => Ok(columns),
+            Some(Cached::Columns(columns)) => of_entry(columns, entry),
             _ => self.read_columns(entry).map(Arc::new),
         }
     }
@@ -310,6 +311,12 @@ impl Frames {
     pub(crate) fn peek(&self, frame: &FrameAt) -> Option<Arc<Vec<u8>>> {
         self.file.frames.get()?.get(frame)
     }
+}
+
+/// The columns, if their block is the one that `entry` states: another entry may have brought them into the cache.
+fn of_entry(columns: Arc<Columns>, entry: &BlockEntry) -> Result<Arc<Columns>> {
+    check_entry(columns.head(), entry)?;
+    Ok(columns)
 }
 
 /// A block is as long as the table states, and begins with the event that the table states.

@@ -71,11 +71,11 @@ impl Selected {
                 while next < range.end {
                     let entry = block_entry(&mut blocks, next)?;
                     if filter.excludes(&entry) {
-                        next = end_of_block(file, &mut blocks)?.max(next + 1);
+                        next = end_of_block(file, &mut blocks, next)?;
                         continue;
                     }
                     let columns = file.columns(&entry)?;
-                    check_holds(file, columns.head(), next)?;
+                    check_holds(file, &blocks, columns.head(), next)?;
                     let rows = filter.select(&columns, rows_within(columns.head(), &(next..range.end)))?;
                     next = columns.head().end_ordinal();
                     each(&entry, &columns, &rows)?;
@@ -101,7 +101,7 @@ impl Selected {
                         let entry = block_entry(&mut blocks, ordinal)?;
                         let columns = file.columns(&entry)?;
                         let head = columns.head();
-                        check_holds(file, head, ordinal)?;
+                        check_holds(file, &blocks, head, ordinal)?;
                         let (here, after) =
                             rest.split_at(rest.partition_point(|&other| other < head.end_ordinal()));
                         rest = after;

@@ -24,22 +24,37 @@ pub(crate) fn block_entry(blocks: &mut BlockCursor, ordinal: u64) -> Result<Bloc
 /// The columns of the block that holds `ordinal`.
 pub(crate) fn columns_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<Arc<Columns>> {
     let columns = file.columns(&block_entry(blocks, ordinal)?)?;
-    check_holds(file, columns.head(), ordinal)?;
+    check_holds(file, blocks, columns.head(), ordinal)?;
     Ok(columns)
 }
 
-/// The ordinal behind the block that the cursor is at, without reading the block.
-pub(crate) fn end_of_block(file: &OpenFile, blocks: &mut BlockCursor) -> Result<u64> {
-    if !blocks.next()? {
-        return Ok(file.footer.events);
+/// The ordinal behind the block that the cursor is at, which should hold `ordinal`, without reading the block.
+pub(crate) fn end_of_block(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<u64> {
+    let end = match blocks.next()? {
+        true => BlockEntry::decode(blocks.key(), blocks.value())?.first_ordinal,
+        false => file.footer.events,
+    };
+    if end <= ordinal {
+        let reason = format!("the block of event {ordinal} ends at {end}");
+        return Err(Error::corrupt(Section::Blocks, file.footer.roots.blocks.page.offset, "P2", reason));
     }
-    Ok(BlockEntry::decode(blocks.key(), blocks.value())?.first_ordinal)
+    Ok(end)
 }
 
-/// The block holds `ordinal`, and no event that the footer does not count.
-pub(crate) fn check_holds(file: &OpenFile, head: &Head, ordinal: u64) -> Result<()> {
+/// The block that the cursor is at holds `ordinal`, and no event that the footer does not count; the last one holds the last event.
+pub(crate) fn check_holds(file: &OpenFile, blocks: &BlockCursor, head: &Head, ordinal: u64) -> Result<()> {
     let events = file.footer.events;
-    if ordinal >= head.end_ordinal() || head.end_ordinal() > events {
+    let is_last = blocks.position() + 1 == blocks.entries();
+    if is_last != (head.end_ordinal() == events) && head.end_ordinal() <= events {
+        let reason = format!(
+            "block {} of {} ends at event {} of {events}",
+            blocks.position(),
+            blocks.entries(),
+            head.end_ordinal()
+        );
+        return Err(Error::corrupt(Section::Block, head.offset, "B2", reason));
+    }
+    if !(head.first_ordinal..head.end_ordinal()).contains(&ordinal) || head.end_ordinal() > events {
         let reason = format!(
             "events {} to {} are here, {ordinal} of {events} is wanted",
             head.first_ordinal,

@@ -186,14 +186,14 @@ impl Place {
     ) -> Result<Option<Range<u64>>> {
         let entry = block_entry(&mut self.blocks, ordinal)?;
         if filter.excludes(&entry) {
-            let end = end_of_block(file, &mut self.blocks)?;
-            return Ok(Some(entry.first_ordinal..end.max(ordinal + 1)));
+            let end = end_of_block(file, &mut self.blocks, ordinal)?;
+            return Ok(Some(entry.first_ordinal..end));
         }
         // What is asked of all columns for a few events is likely to be asked of them again.
         let keeps = keeps || !filter.is_everything();
         let columns = if keeps { file.columns(&entry) } else { file.columns_once(&entry) }?;
         let head = *columns.head();
-        check_holds(file, &head, ordinal)?;
+        check_holds(file, &self.blocks, &head, ordinal)?;
         self.rows = match filter.is_everything() {
             true => None,
             false => Some(filter.select(&columns, 0..columns.rows())?),

@@ -1,0 +1,41 @@
+//! Choices of mutations, resealed: the same mutants as the tests', steered by coverage.
+
+#![no_main]
+
+#[path = "../../esdb-format/tests/hostile/layout.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod layout;
+#[path = "../../esdb-format/tests/hostile/mutate.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod mutate;
+#[path = "../../esdb-format/tests/hostile/reseal.rs"]
+mod reseal;
+#[path = "../../esdb-format/tests/hostile/samples.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod samples;
+
+use std::sync::LazyLock;
+
+use esdb_format::{Reader, VerifyLevel, fuzzing};
+use libfuzzer_sys::fuzz_target;
+use samples::{Promise, Sample, ask_the_rest};
+
+static SAMPLES: LazyLock<[Sample; 3]> = LazyLock::new(Sample::all);
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&first, bytes)) = bytes.split_first() else { return };
+    fuzzing::ignore_checksums(false);
+    let sample = &SAMPLES[usize::from(first) % 3];
+    let mut numbers = bytes.chunks(2);
+    let mut choose = || numbers.next().map_or(0, |pair| pair.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)));
+    let (mut mutant, what) = sample.original.mutate(&mut choose);
+    reseal::reseal(&mut mutant);
+    let Ok(reader) = Reader::from_bytes(mutant) else { return };
+    let promise = if reader.verify(VerifyLevel::Deep).is_ok() { Promise::True } else { Promise::Ends };
+    for question in &sample.questions {
+        if let Err(why) = question.ask(&reader, promise) {
+            panic!("{}, {what}: {why}", sample.name);
+        }
+    }
+    ask_the_rest(&reader);
+});
