@@ -22,7 +22,7 @@ Examples:
 Saves every event whose block and payload frame are whole; tables are not needed, and are made anew. The new \
 file is verified before it appears. Prints a line for each place that cost something, and what was lost in \
 all. Unit, codec, frame size and metadata are those of the damaged file, where no flag says otherwise. Exit \
-code 3 if anything was lost or may have been, 1 if nothing is readable.")]
+code 0 if the file was whole, 3 if anything of it is damaged or missing, 1 if nothing is readable.")]
 pub(crate) struct Args {
     /// Damaged file, or the temporary of an import that was killed
     #[arg(value_name = "BROKEN")]
@@ -58,7 +58,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     }
     out.flush()?;
     written.say(quiet);
-    Ok(if recovered.is_complete() { Outcome::Done } else { Outcome::Lossy })
+    let was_whole = recovered.is_complete() && !recovered.tables_are_damaged;
+    Ok(if was_whole { Outcome::Done } else { Outcome::Lossy })
 }
 
 fn write_lines(path: &Path, recovered: &Recovered, out: &mut Vec<u8>) {
@@ -84,6 +85,9 @@ fn write_lines(path: &Path, recovered: &Recovered, out: &mut Vec<u8>) {
         End::Whole => {}
         End::Damaged => line("the footer is damaged".to_owned()),
         End::Missing => line("the end is missing: it was cut off, or never finished".to_owned()),
+    }
+    if recovered.end == End::Whole && !recovered.header_is_damaged && recovered.tables_are_damaged {
+        line("a dictionary or a table is damaged".to_owned());
     }
     if recovered.metadata_lost {
         line("metadata lost, if there was any".to_owned());
@@ -128,6 +132,7 @@ fn write_members(recovered: &Recovered, object: &mut Object<'_>) {
         End::Missing => "missing",
     };
     object.text("end", end);
+    object.boolean("tables_are_damaged", recovered.tables_are_damaged);
     object.boolean("metadata_lost", recovered.metadata_lost);
     if let Some(differs) = recovered.digest_differs {
         object.boolean("digest_differs", differs);

@@ -72,6 +72,24 @@ fn a_damaged_block_is_named_and_counted() {
 }
 
 #[test]
+fn damaged_tables_cost_no_event_and_are_told() {
+    let folder = folder();
+    let mut bytes = folder.read("a.esdb");
+    // The root of the blocks' tree, by the footer (spec §3.4).
+    let root = &bytes[bytes.len() - 288 + 64 + 4 * 24..][..4];
+    let root = u32::from_le_bytes(root.try_into().expect("four bytes")) as usize;
+    bytes[root + 3] ^= 1;
+    folder.write("b.esdb", &bytes);
+    let run = folder.run("recover b.esdb -o c.esdb");
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(
+        run.text(),
+        "b.esdb: a dictionary or a table is damaged\nb.esdb: 10,000 events saved, of 3 whole blocks; none lost\n"
+    );
+    assert!(folder.read("c.esdb") == folder.read("a.esdb"));
+}
+
+#[test]
 fn a_file_without_its_end_says_so() {
     let folder = folder();
     let bytes = folder.read("a.esdb");

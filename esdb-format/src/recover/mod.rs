@@ -20,8 +20,10 @@ use crate::file::without_footer;
 use crate::footer::Footer;
 use crate::header::Header;
 use crate::limits;
+use crate::reader::ReaderOptions;
 use crate::source::{PlainFile, Source, read};
 use crate::unit::Unit;
+use crate::verify::VerifyLevel;
 use crate::writer::{Summary, Writer, WriterOptions};
 
 use chunks::Chunks;
@@ -85,9 +87,11 @@ pub struct Recovered {
     pub end: End,
     /// The user's metadata could not be read.
     pub metadata_lost: bool,
+    /// Header, dictionary, tables or footer are not as they should be: they are needed to read the damaged file, not to save its events.
+    pub tables_are_damaged: bool,
     /// The events that were saved are not those that the file's content digest stands for. `None` without a footer.
     pub digest_differs: Option<bool>,
-    /// The first 100 damaged places, in the order in which they stand in the file. Tables are not looked at.
+    /// The first 100 damaged places among the blocks, in the order in which they stand in the file.
     pub losses: Vec<Loss>,
     /// How many there are in all.
     pub loss_count: u64,
@@ -227,7 +231,10 @@ impl Recovery {
             None => account.events_lost,
         };
         let known = account.blocks_saved + account.blocks_in_part;
+        let tables =
+            ReaderOptions::new().open_source(self.source).map(|file| file.verify(VerifyLevel::Quick));
         Ok(Recovered {
+            tables_are_damaged: !tables.is_ok_and(|found| found.is_ok()),
             blocks_saved: account.blocks_saved,
             blocks_in_part: account.blocks_in_part,
             blocks_lost: blocks.map_or(account.blocks_lost, |blocks| blocks.saturating_sub(known)),
