@@ -219,9 +219,16 @@ impl OpenFile {
         cached!(self, Indexes(columns.head().offset), columns.decode_indexes())
     }
 
-    /// The frame of the time order that begins with `time_number`, from the cache or into it; `stored` if it is in neither.
+    /// The frame of the time order that is `stored` and begins with `time_number`, from the cache or into it.
     pub(crate) fn time_frame(&self, time_number: u64, stored: Decoder<'_>) -> Result<Arc<TimeFrame>> {
-        cached!(self, TimeFrame(time_number), TimeFrame::decode(stored))
+        let frame: Result<Arc<TimeFrame>> =
+            cached!(self, TimeFrame(time_number), TimeFrame::decode(stored.clone()));
+        let frame = frame?;
+        // Another page may have brought another frame of the same key into the cache.
+        if frame.len() as u64 != TimeFrame::peek(stored.clone())?.0 {
+            return Err(stored.corrupt("P2", format!("time number {time_number} has two frames")));
+        }
+        Ok(frame)
     }
 
     /// Decodes a block all of whose bytes were read, past the cache.
@@ -350,6 +357,28 @@ pub(crate) fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time_order::{self, Place};
+
+    /// The shorter frame must not be asked for what only the longer one has.
+    #[test]
+    fn two_frames_of_one_time_number_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        WriterOptions::new().create(&path).unwrap().finish().unwrap();
+        let file = OpenFile::open(Box::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
+        let frame = |events: u64| {
+            let places: Vec<Place> = (0..events).map(|ordinal| Place { ordinal, run: 0 }).collect();
+            let mut bytes = Vec::new();
+            time_order::encode(&places, 0, &mut bytes);
+            bytes
+        };
+        let frame_of = |bytes: &[u8]| {
+            file.time_frame(7, Decoder::new(bytes, 0, Section::TimeOrder)).map(|frame| frame.len())
+        };
+        assert_eq!(frame_of(&frame(3)).unwrap(), 3);
+        assert_eq!(frame_of(&frame(3)).unwrap(), 3);
+        assert_eq!(frame_of(&frame(9)).unwrap_err().problem().unwrap().rule, "P2");
+    }
     use crate::event::Event;
     use crate::writer::WriterOptions;
 

@@ -102,6 +102,11 @@ impl TimeFrame {
         Self::head(&mut decoder)
     }
 
+    /// How many events it has.
+    pub(crate) fn len(&self) -> usize {
+        self.codes.len()
+    }
+
     /// The ordinal of the event at a place in time order. Costs a pass over the codes before it.
     pub(crate) fn ordinal(&self, place: usize) -> u64 {
         let code = self.codes[place];
