@@ -46,8 +46,9 @@ pub(crate) fn check_object(line: &str) -> Result<(), Problem> {
     if !is_other {
         return Ok(());
     }
+    let hint = if value.starts_with('[') { "; `jq -c '.[]'` makes lines of an array" } else { "" };
     let message =
-        format!("the line is {}, not an object: each line is one JSON object", Kind::of(value).name());
+        format!("the line is {}, not an object: each line is one JSON object{hint}", Kind::of(value).name());
     Err(Problem::new(Reason::NotAnObject, json::offset_in(line, value), message))
 }
 

@@ -243,7 +243,10 @@ mod tests {
             (r#"{"s":1}"#, r#"1: timestamp: "t" is absent, null or empty"#),
             (r#"{"s":1,"t":null}"#, "1: timestamp: \"t\" is absent"),
             (r#"{"s":1,"t":[1]}"#, "12: timestamp is an array, not a number or a string"),
-            (r#"{"s":1,"t":1.0001}"#, "12: timestamp: \"1.0001\" is finer than the file's unit ms"),
+            (
+                r#"{"s":1,"t":1.0001}"#,
+                "12: timestamp: \"1.0001\" is finer than the file's unit ms; --unit chooses a finer one",
+            ),
             (r#"{"s":1,"t":"soon"}"#, "12: timestamp: \"soon\" is not an RFC 3339 time"),
             (r#"{"s":1,"t":1,"i":{}}"#, r#"18: index "i": index value is an object"#),
             (r#"{"s":1,"t":1,"i":[1,[2]]}"#, r#"21: index "i": index value is an array"#),

@@ -86,7 +86,10 @@ fn native_lines_are_refused_with_column_and_reason() {
         ("x".into(), "1: invalid JSON: expected value"),
         ("{".into(), "1: invalid JSON: EOF while parsing an object"),
         (r#"{"space":"1","timestamp":1,"da"#.into(), "30: invalid JSON: EOF while parsing a string"),
-        ("[1]".into(), "1: the line is an array, not an object: each line is one JSON object"),
+        (
+            "[1]".into(),
+            "1: the line is an array, not an object: each line is one JSON object; `jq -c '.[]'` makes lines of an array",
+        ),
         ("  12".into(), "3: the line is a number, not an object: each line is one JSON object"),
         ("null".into(), "1: the line is null, not an object: each line is one JSON object"),
         ("{} {}".into(), "4: invalid JSON: trailing characters"),
@@ -163,7 +166,7 @@ fn native_timestamps_are_never_rounded() {
         ("null", "timestamp is null, not a number or an RFC 3339 string"),
         (
             r#""2014-06-23T15:08:39.5Z""#,
-            "timestamp: \"2014-06-23T15:08:39.5Z\" is finer than the file's unit s",
+            "timestamp: \"2014-06-23T15:08:39.5Z\" is finer than the file's unit s; --unit chooses a finer one",
         ),
         (
             r#""2014-06-23T15:08:39""#,
@@ -172,7 +175,7 @@ fn native_timestamps_are_never_rounded() {
     ] {
         let message = refusal(line(timestamp).as_bytes(), &SECONDS);
         assert!(message.starts_with(&format!("in:1:26: {expected}")), "{message}");
-        assert!(!message.contains("--"), "flags do not apply to native lines: {message}");
+        assert!(!message.contains("--timestamp"), "a mapping does not apply to native lines: {message}");
     }
 }
 

@@ -45,7 +45,9 @@ impl TimeError {
 
     pub(crate) fn too_fine(text: &str, unit: Unit) -> Self {
         let text = quote(text.as_bytes());
-        Self::new(TimeErrorKind::TooFine, format!("{text} is finer than the file's unit {}", unit.name()))
+        let hint = if unit == Unit::Nanoseconds { "" } else { "; --unit chooses a finer one" };
+        let message = format!("{text} is finer than the file's unit {}{hint}", unit.name());
+        Self::new(TimeErrorKind::TooFine, message)
     }
 
     pub(crate) fn out_of_range(text: &str, unit: Unit) -> Self {
@@ -130,7 +132,7 @@ mod tests {
         let instant = Instant::new(1, 500_000_000);
         assert_eq!(instant.exactly(Unit::Milliseconds, ""), Ok(1500));
         let error = instant.exactly(Unit::Seconds, "1.5").expect_err("half a second");
-        assert_eq!(error.message, "\"1.5\" is finer than the file's unit s");
+        assert_eq!(error.message, "\"1.5\" is finer than the file's unit s; --unit chooses a finer one");
         assert_eq!(Instant::new(-1, 999_000_000).exactly(Unit::Milliseconds, ""), Ok(-1));
     }
 

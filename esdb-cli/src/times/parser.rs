@@ -129,6 +129,7 @@ impl TimeParser {
     fn not_rfc3339(&self, text: &str, reason: &str) -> TimeError {
         let hint = match self.numbers {
             None if self.hints && looks_like_a_number(text) => "; a number needs --timestamp-unit",
+            _ if self.hints => "; --timestamp-format describes another form",
             _ => "",
         };
         TimeError::new(

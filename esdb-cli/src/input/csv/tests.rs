@@ -84,7 +84,7 @@ fn malformed_rows_are_named_by_their_first_line_and_reading_goes_on() {
         ("a,1,\"he said \"hi\" to me\",i", "in:2:15: text stands behind a closing quote"),
         ("a,1,x\ry,i", "in:2:6: a carriage return stands in a cell without quotes"),
         ("\ra,1,,", "in:2:1: a carriage return stands in a cell without quotes"),
-        ("a,1.5,,", "in:2:1: timestamp: \"1.5\" is finer than the file's unit s"),
+        ("a,1.5,,", "in:2:1: timestamp: \"1.5\" is finer than the file's unit s; --unit chooses a finer one"),
         ("a,soon,,", "in:2:1: timestamp: \"soon\" is not an RFC 3339 time"),
     ] {
         let found = data(&format!("s,t,g,i\n{text}\nz,9,,\n"));
