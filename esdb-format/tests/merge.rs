@@ -69,12 +69,40 @@ fn many_and_empty_inputs_merge_in_several_passes() {
 }
 
 #[test]
-fn other_units_are_refused() {
+fn coarser_units_are_counted_in_that_of_the_output() {
     let folder = tempfile::tempdir().unwrap();
-    let input = file(folder.path(), "in.esdb", &[("s", 1, "x".into())]);
+    let in_seconds = |name: &str, events: &[(&str, i64, String)]| file(folder.path(), name, events);
+    let input = in_seconds("s.esdb", &[("s", -2, "a".into()), ("s", 1, "b".into()), ("s", 2, "c".into())]);
+    let mut writer = Writer::create(folder.path().join("ms.esdb")).unwrap();
+    writer.add(Event::new("s", 1_500, "between")).unwrap();
+    writer.add(Event::new("s", 2_000, "later")).unwrap();
+    writer.finish().unwrap();
+    let other = Reader::open(folder.path().join("ms.esdb")).unwrap();
     let output = folder.path().join("out.esdb");
-    let error = merge(&[input], Writer::create(&output).unwrap()).unwrap_err();
-    assert_eq!(error.to_string(), "an input is in s, the output in ms");
+    merge(&[input, other], Writer::create(&output).unwrap()).unwrap();
+    let events: Vec<_> = Reader::open(&output)
+        .unwrap()
+        .scan()
+        .map(|event| {
+            event.map(|event| (event.timestamp(), String::from_utf8_lossy(event.data()).into_owned()))
+        })
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let expected = [(-2_000, "a"), (1_000, "b"), (1_500, "between"), (2_000, "c"), (2_000, "later")];
+    assert_eq!(events, expected.map(|(timestamp, data)| (timestamp, data.to_owned())));
+
+    let output = folder.path().join("none.esdb");
+    let refusal = |inputs: &[Reader], writer| merge(inputs, writer).unwrap_err().to_string();
+    let milliseconds = Reader::open(folder.path().join("out.esdb")).unwrap();
+    assert_eq!(
+        refusal(&[milliseconds], seconds().create(&output).unwrap()),
+        "an input is in ms, finer than the output's s"
+    );
+    let late = in_seconds("late.esdb", &[("s", i64::MAX / 1_000 + 1, "x".into())]);
+    assert_eq!(
+        refusal(&[late], Writer::create(&output).unwrap()),
+        "timestamp 9223372036854776 s exceeds 64 bits in ms"
+    );
     assert!(!output.exists());
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use esdb_format::{Error, ErrorKind, Reader, Unit, VerifyLevel, limits, merge};
+use esdb_format::{Error, ErrorKind, Reader, VerifyLevel, limits, merge};
 
 use crate::files::{ReadArgs, check_output};
 use crate::outcome::{Failure, Outcome};
@@ -21,8 +21,8 @@ const CACHE: usize = 1 << 20;
 Example:
   esdb merge monday.esdb tuesday.esdb -o week.esdb
 
-Events with equal space, grouping and timestamp come in the order of the files. Unit, codec, frame size \
-and metadata are those of the first file, where no flag says otherwise; all files must have one unit.")]
+Events with equal space, grouping and timestamp come in the order of the files. The unit is the finest \
+of all files; codec, frame size and metadata are those of the first one, where no flag says otherwise.")]
 pub(crate) struct Args {
     /// Files to combine
     #[arg(value_name = "FILE", required = true)]
@@ -45,9 +45,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let reading = args.how.options().cache(CACHE);
     let open = |path: &PathBuf| reading.open(path).map_err(Failure::of(path));
     let files: Vec<Reader> = args.files.iter().map(open).collect::<Result<_, _>>()?;
-    let unit = check_units(&args.files, &files)?;
+    // Any file's times can be told in the finest unit of all.
+    let unit = files.iter().map(Reader::unit).max_by_key(|unit| unit.per_second()).unwrap_or_default();
 
-    let options = args.writing.options(files.first())?.max_event(limits::DATA);
+    let options = args.writing.options(files.first())?.unit(unit).max_event(limits::DATA);
     signals::remove_temporaries_at_end()?;
     let writer = options.create(output).map_err(Failure::of(output))?;
     let summary = merge(&files, writer).map_err(|error| blame(&args.files, &files, output, error))?;
@@ -62,19 +63,6 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     }
     written.say(quiet);
     Ok(Outcome::Done)
-}
-
-/// The unit of all files.
-fn check_units(paths: &[PathBuf], files: &[Reader]) -> Result<Unit, Failure> {
-    let unit = files.first().map(Reader::unit).unwrap_or_default();
-    match paths.iter().zip(files).find(|(_, file)| file.unit() != unit) {
-        None => Ok(unit),
-        Some((path, file)) => {
-            let (found, expected) = (file.unit().name(), unit.name());
-            let reason = format!("its unit is {found}, that of the first file {expected}");
-            Err(Failure::of_file(path, &reason))
-        }
-    }
 }
 
 /// Names the file that a failed merge is about. An error that speaks of damage does not say whose it is.

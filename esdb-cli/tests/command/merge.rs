@@ -77,12 +77,26 @@ fn outputs_that_would_cost_something_are_refused() {
 }
 
 #[test]
-fn files_that_do_not_fit_are_named() {
+fn the_finest_unit_of_all_files_holds_them() {
     let folder = folder();
-    folder.run_with("import -q --unit ms -o ms.esdb".split(' '), line("a", 1, "1").as_bytes()).ok();
-    folder
-        .run("merge a.esdb ms.esdb -o m.esdb")
-        .failed_with("esdb: ms.esdb: its unit is ms, that of the first file s");
+    folder.run_with("import -q --unit ms -o ms.esdb".split(' '), line("a", 1_500, "1").as_bytes()).ok();
+    folder.run("merge -q a.esdb ms.esdb -o m.esdb").ok();
+    let timestamps = |file: &str| -> Vec<i64> {
+        let lines = String::from_utf8(folder.run(&format!("scan {file}")).ok().stdout).expect("UTF-8");
+        let timestamp = |line: &str| line.split("\"timestamp\":").nth(1)?.split(',').next()?.parse().ok();
+        lines.lines().map(|line| timestamp(line).expect("timestamp")).collect()
+    };
+    let mut expected: Vec<i64> = timestamps("a.esdb").into_iter().map(|seconds| seconds * 1_000).collect();
+    expected.push(1_500);
+    let mut merged = timestamps("m.esdb");
+    expected.sort_unstable();
+    merged.sort_unstable();
+    assert_eq!(merged, expected);
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let folder = folder();
     folder.run("merge a.esdb none -o m.esdb").failed_with_prefix("esdb: none: cannot open");
     assert!(!folder.exists("m.esdb"));
 }

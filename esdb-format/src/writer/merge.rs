@@ -15,8 +15,11 @@ use crate::reader::Reader;
 use crate::scan::{Cursor, StoredEvent};
 use crate::source::PlainFile;
 use crate::storage::StoredFile;
+use crate::unit::Unit;
 
 /// Writes the events of all inputs and publishes the file. Among equal events those of an earlier input come first.
+///
+/// Inputs may be in a coarser unit than the writer: their timestamps are counted in its unit then, which loses nothing.
 ///
 /// Nothing is sorted again: the inputs are read side by side, once. Memory: beside the writer's, a few MiB and the cache for
 /// each of up to 64 inputs at a time; more are merged in several passes.
@@ -33,16 +36,12 @@ use crate::storage::StoredFile;
 ///
 /// # Errors
 ///
-/// Invalid if an input's timestamps are in another unit than the writer's, or if the writer has events already; Corrupt if an input is damaged, or holds more or
-/// fewer events than it states; I/O if reading or writing fails. Nothing is published then.
+/// Invalid if an input's unit is finer than the writer's, if one of its timestamps exceeds 64 bits in the writer's unit, or if the
+/// writer has events already; Corrupt if an input is damaged, or holds more or fewer events than it states; I/O if reading or
+/// writing fails. Nothing is published then.
 pub fn merge(inputs: &[Reader], mut writer: Writer) -> Result<Summary> {
-    for input in inputs {
-        if input.unit() != writer.unit() {
-            let (found, expected) = (input.unit().name(), writer.unit().name());
-            return Err(Error::Invalid(format!("an input is in {found}, the output in {expected}")));
-        }
-    }
-    writer.add_runs(inputs.iter().map(Run::of_file).collect())?;
+    let unit = writer.unit();
+    writer.add_runs(inputs.iter().map(|input| Run::of_file(input, unit)).collect::<Result<_>>()?)?;
     writer.finish()
 }
 
@@ -53,8 +52,8 @@ pub(crate) enum Run {
     Blocks(Box<BlockRows<PlainFile<Box<dyn StoredFile>>>>),
     /// In memory; the number is that of the next event.
     Memory(Box<EventBuffer>, usize),
-    /// A file of this format, and its next event.
-    File(Box<Cursor>, Option<StoredEvent>),
+    /// A file of this format.
+    File(Box<FileRun>),
 }
 
 impl Run {
@@ -70,9 +69,17 @@ impl Run {
         Ok(Self::Blocks(Box::new(rows)))
     }
 
-    /// All events of a file. It is read from only when its merge begins.
-    pub(crate) fn of_file(file: &Reader) -> Self {
-        Self::File(Box::new(file.scan().cursor()), None)
+    /// All events of a file, their timestamps counted in `unit`. It is read from only when its merge begins.
+    pub(crate) fn of_file(file: &Reader, unit: Unit) -> Result<Self> {
+        let (from, to) = (file.unit(), unit);
+        if from.per_second() > to.per_second() {
+            let (found, expected) = (from.name(), to.name());
+            return Err(Error::Invalid(format!(
+                "an input is in {found}, finer than the output's {expected}"
+            )));
+        }
+        let cursor = file.scan().cursor();
+        Ok(Self::File(Box::new(FileRun { cursor, from, to, event: None, timestamp: 0 })))
     }
 
     /// A sorted buffer.
@@ -86,10 +93,7 @@ impl Run {
             Self::Spilled(run) => run.key(),
             Self::Blocks(rows) => rows.key(),
             Self::Memory(buffer, at) => buffer.key(*at),
-            Self::File(_, event) => event.as_ref().map(|event| {
-                let (space, grouping) = event.keys();
-                (space, grouping, event.timestamp())
-            }),
+            Self::File(run) => run.key(),
         }
     }
 
@@ -99,7 +103,7 @@ impl Run {
             Self::Spilled(run) => run.event(),
             Self::Blocks(rows) => rows.event(),
             Self::Memory(buffer, at) => Ok((*at < buffer.len()).then(|| buffer.event(*at))),
-            Self::File(_, event) => event.as_ref().map(ordered).transpose(),
+            Self::File(run) => run.event(),
         }
     }
 
@@ -112,21 +116,47 @@ impl Run {
                 *at += 1;
                 Ok(())
             }
-            Self::File(cursor, event) => {
-                // Given back before the next one is read, so that its frame can be used again.
-                *event = None;
-                *event = cursor.next()?.cloned();
-                Ok(())
-            }
+            Self::File(run) => run.advance(),
         }
     }
 }
 
-/// An event of another file, to be written again.
-fn ordered(event: &StoredEvent) -> Result<Ordered<'_>> {
-    let (space, grouping) = event.keys();
-    let pairs = OrderedPairs::File(event.indexes()?);
-    Ok(Ordered { space, grouping, timestamp: event.timestamp(), pairs, data: event.data() })
+/// The events of a file, to be written again.
+pub(crate) struct FileRun {
+    cursor: Cursor,
+    from: Unit,
+    to: Unit,
+    /// The current event, and its timestamp in the output's unit.
+    event: Option<StoredEvent>,
+    timestamp: i64,
+}
+
+impl FileRun {
+    fn key(&self) -> Option<(&[u8], &[u8], i64)> {
+        let (space, grouping) = self.event.as_ref()?.keys();
+        Some((space, grouping, self.timestamp))
+    }
+
+    fn event(&self) -> Result<Option<Ordered<'_>>> {
+        let Some(event) = &self.event else { return Ok(None) };
+        let (space, grouping) = event.keys();
+        let pairs = OrderedPairs::File(event.indexes()?);
+        Ok(Some(Ordered { space, grouping, timestamp: self.timestamp, pairs, data: event.data() }))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        // Given back before the next one is read, so that its frame can be used again.
+        self.event = None;
+        self.event = self.cursor.next()?.cloned();
+        if let Some(event) = &self.event {
+            let factor = self.to.per_second() / self.from.per_second();
+            self.timestamp = event.timestamp().checked_mul(factor).ok_or_else(|| {
+                let (timestamp, from, to) = (event.timestamp(), self.from.name(), self.to.name());
+                Error::Invalid(format!("timestamp {timestamp} {from} exceeds 64 bits in {to}"))
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// Merges runs; an earlier run's event comes before an equal one of a later run.
@@ -139,7 +169,7 @@ pub(crate) struct Merge {
 impl Merge {
     pub(crate) fn new(mut runs: Vec<Run>) -> Result<Self> {
         for run in &mut runs {
-            if matches!(run, Run::File(_, None)) {
+            if matches!(run, Run::File(run) if run.event.is_none()) {
                 run.advance()?;
             }
         }
