@@ -28,26 +28,22 @@ struct Level {
 }
 
 impl TreeBuilder {
-    /// Closes pages that are full. What is written before the next [`add`](Self::add), such as a posting list, comes
-    /// after them.
+    /// Closes pages that are full, because another entry follows, from the leaf up: each stands directly after the last one below it.
+    /// What is written before the next [`add`](Self::add), such as a posting list, comes after them.
     pub(crate) fn make_room(&mut self, sink: &mut impl PageSink) -> Result<()> {
-        self.make_room_at(0, sink)
-    }
-
-    fn make_room_at(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
-        match self.levels.get(level) {
-            Some(pending) if pending.page.is_full(level as u8) => self.close(level, sink),
-            Some(_) => Ok(()),
-            None => {
-                self.levels.push(Level::default());
-                Ok(())
-            }
+        let mut level = 0;
+        while self.levels.get(level).is_some_and(|pending| pending.page.is_full(level as u8)) {
+            self.close(level, sink)?;
+            level += 1;
         }
+        Ok(())
     }
 
-    /// Writes the pending page of `level` and enters it in the page above, which is closed first if it is full.
+    /// Writes the pending page of `level` and enters it in the page above.
     fn close(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
-        self.make_room_at(level + 1, sink)?;
+        if self.levels.len() == level + 1 {
+            self.levels.push(Level::default());
+        }
         let end = match level {
             0 => self.entries,
             _ => self.levels[level - 1].before,
@@ -65,6 +61,9 @@ impl TreeBuilder {
 
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8], sink: &mut impl PageSink) -> Result<()> {
         self.make_room(sink)?;
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
+        }
         self.levels[0].page.add(key, value);
         self.entries += 1;
         Ok(())
@@ -427,20 +426,38 @@ pub(crate) mod tests {
         }
     }
 
+    /// Asserts that the pages below a page, and what stands before a leaf's entries, follow one another; returns where they end.
+    fn assert_post_order(memory: &Memory, handle: &Handle, start: u64) -> u64 {
+        let mut cursor = PageCursor::new(memory.page(handle, Section::Blocks).unwrap());
+        let mut end = start;
+        while cursor.next().unwrap() {
+            end = match cursor.page().level() {
+                // The value says how many bytes stand before the entry.
+                0 => end + u64::from(cursor.value().u8("P4").unwrap()),
+                _ => assert_post_order(memory, &Handle::decode(&mut cursor.value()).unwrap(), end),
+            };
+        }
+        assert_eq!(handle.offset, end, "page of level {}", cursor.page().level());
+        handle.end().unwrap()
+    }
+
     #[test]
     fn pages_stand_in_post_order() {
-        let (memory, root) = tree(30_000, b"some longer value");
-        // The root is the last page, and each page ends where its parent or next sibling begins.
-        assert_eq!(root.page.end(), Some(memory.0.len() as u64));
-        let root = memory.page(&root.page, Section::Blocks).unwrap();
-        assert!(root.level() >= 1);
-        let mut cursor = PageCursor::new(root);
-        let mut end = 0;
-        while cursor.next().unwrap() {
-            let handle = Handle::decode(&mut cursor.value()).unwrap();
-            if cursor.page().level() == 1 {
-                assert_eq!(handle.offset, end);
-                end = handle.end().unwrap();
+        // Of two, three and more levels; with and without something before each entry.
+        for (count, value_len) in [(3_000, 9), (40_000, 200), (70, 9_000), (700, 9_000)] {
+            for before in [0, 3] {
+                let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());
+                // Long keys make the upper pages full soon.
+                let key = |i: u64| {
+                    [&key64(i)[..], &[7; 5_000][..if value_len == 9_000 { 5_000 } else { 0 }]].concat()
+                };
+                for i in 0..count {
+                    builder.make_room(&mut sink).unwrap();
+                    sink.0.extend_from_slice(&[9; 3][..before]);
+                    builder.add(&key(i), &vec![before as u8; value_len], &mut sink).unwrap();
+                }
+                let root = builder.finish_with_root(&mut sink).unwrap();
+                assert_eq!(assert_post_order(&sink, &root, 0), sink.0.len() as u64);
             }
         }
     }
