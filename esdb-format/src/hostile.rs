@@ -6,9 +6,11 @@ use crate::compression::Codec;
 use crate::event::Event;
 use crate::footer::Footer;
 use crate::handle::{Handle, Root};
+use crate::limits;
 use crate::packed::encode_frame;
 use crate::page::PageBuilder;
 use crate::reader::Reader;
+use crate::scan::StoredEvent;
 use crate::tables::{Extent, NameEntry, SpaceEntry, ValueEntry};
 use crate::verify::VerifyLevel;
 use crate::writer::WriterOptions;
@@ -145,4 +147,35 @@ fn verify_walks_through_a_shared_page_once() {
     forge.footer.roots.names = Root { page, entries: 200 };
     let found = forge.open().verify(VerifyLevel::Quick);
     assert!((1..20).contains(&found.problem_count), "{} problems", found.problem_count);
+}
+
+/// Each column keeps the limits; the event, which has pairs of all of them, does not.
+#[test]
+fn more_pairs_than_an_event_may_have_are_refused() {
+    let values: Vec<[u8; 4]> = (0..limits::PAIRS as u32).map(u32::to_be_bytes).collect();
+    let long = vec![b'n'; limits::KEY];
+    let few = limits::PAIR_BYTES / (long.len() + 4);
+    let pairs = |name, count: usize| values[..count].iter().map(move |value| (name, &value[..]));
+    let half = limits::PAIRS / 2;
+    for (is_allowed, indexes) in [
+        (true, pairs(&b"a"[..], half).chain(pairs(b"b", half)).collect::<Vec<_>>()),
+        (false, pairs(b"a", half).chain(pairs(b"b", half + 1)).collect()),
+        (true, pairs(&long, few).collect()),
+        (false, pairs(&long, few + 1).collect()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().create(&path).unwrap();
+        writer.put(Event { indexes, ..Event::new("s", 1, "") }).unwrap();
+        writer.finish().unwrap();
+        let file = Reader::open(&path).unwrap();
+        let event = file.scan().next().unwrap().and_then(StoredEvent::into_owned);
+        let problems = file.verify(VerifyLevel::Deep).problems;
+        if is_allowed {
+            assert!(event.is_ok() && problems.is_empty(), "{problems:?}");
+        } else {
+            assert_eq!(rule(event), "L1");
+            assert!(problems[0].problem().is_some_and(|problem| problem.rule == "L1"), "{problems:?}");
+        }
+    }
 }
