@@ -8,6 +8,7 @@ mod esdb;
 #[cfg(target_os = "linux")]
 mod faults;
 mod import;
+mod limits;
 mod listings;
 mod merge;
 mod model;
