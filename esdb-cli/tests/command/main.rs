@@ -8,6 +8,8 @@ mod esdb;
 #[cfg(target_os = "linux")]
 mod faults;
 mod import;
+#[cfg(target_os = "linux")]
+mod kill_points;
 mod limits;
 mod listings;
 mod merge;
