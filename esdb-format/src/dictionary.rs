@@ -95,11 +95,15 @@ impl Dictionary {
         let candidates = std::iter::once(None).chain(sizes.into_iter().map(Some));
         let costs: Vec<_> = if parallel {
             std::thread::scope(|scope| {
-                let started: Vec<_> = candidates.map(|size| scope.spawn(move || cost(size))).collect();
-                started
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                    .collect()
+                let start = |size| {
+                    let thread = std::thread::Builder::new().spawn_scoped(scope, move || cost(size));
+                    thread.map_err(Error::io("cannot start a thread"))
+                };
+                let started: Vec<_> = candidates.map(start).collect();
+                let end = |thread: Result<std::thread::ScopedJoinHandle<'_, _>>| {
+                    thread?.join().unwrap_or_else(|panic| resume_unwind(panic))
+                };
+                started.into_iter().map(end).collect()
             })
         } else {
             candidates.map(cost).collect()

@@ -17,6 +17,8 @@ mod model;
 mod pipes;
 mod readme;
 mod recover;
+#[cfg(target_os = "linux")]
+mod resources;
 mod round_trip;
 mod scan;
 mod verify;
