@@ -95,19 +95,20 @@ fn kill_at_calls(count: u64, points: usize) {
         assert!(folder.read("a.esdb") == whole);
     }
     println!("{killed} were killed");
-    assert!(killed * 2 > points / 2, "{killed}");
+    assert!(killed > 60, "{killed}");
 }
 
 #[test]
 fn an_import_killed_at_a_call_leaves_the_old_file_or_the_new() {
-    kill_at_calls(5_000, 60);
+    // All of them: a file is in danger during few.
+    kill_at_calls(5_000, 200);
 }
 
 /// `cargo test -p esdb-cli --test command kill_points -- --ignored --nocapture`
 #[test]
-#[ignore = "200 imports that spill, a minute"]
+#[ignore = "hundreds of imports that spill take a minute"]
 fn imports_killed_at_each_call_leave_the_old_file_or_the_new() {
-    kill_at_calls(150_000, 200);
+    kill_at_calls(150_000, 1_000);
 }
 
 fn signal(child: &Child, name: &str) {

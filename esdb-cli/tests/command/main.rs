@@ -1,5 +1,7 @@
 //! The command as its users meet it: what it prints, what it refuses, how it ends.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod allocation;
 mod binary;
 #[cfg(target_os = "linux")]
 mod changed;
