@@ -5,6 +5,8 @@
 
 mod assembler;
 mod buffer;
+#[cfg(test)]
+mod far;
 mod merge;
 mod ordered;
 mod output;
