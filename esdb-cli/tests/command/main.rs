@@ -23,4 +23,6 @@ mod recover;
 mod resources;
 mod round_trip;
 mod scan;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod verify;
