@@ -203,3 +203,57 @@ fn long_and_odd_paths_work() {
     let name = "n".repeat(220) + ".esdb";
     folder.run(&format!("import -q -o {name} in")).ok();
 }
+
+/// Case I6: a line of 1 GiB, in half of that.
+#[test]
+fn a_line_of_a_gibibyte_is_refused_in_little_memory() {
+    let folder = Folder::new();
+    let script = "ulimit -v 524288; head -c 1073741824 /dev/zero | tr '\\0' ' ' | \"$ESDB\" import -q --memory 8MiB -o a.esdb -";
+    let output = shell(&folder, script);
+    let limit = (2 * (64 << 20)) + (1 << 20);
+    let expected =
+        format!("<stdin>:1:1: the record has more than {limit} bytes, the limit for --max-event 67108864\n");
+    assert_eq!((output.status.code(), message(&output)), (Some(1), expected));
+    assert!(folder.names().is_empty());
+}
+
+/// Case I12: what comes through a pipe ends with a whole line or not at all.
+#[test]
+fn a_pipe_that_ends_within_a_line_is_an_error() {
+    let folder = Folder::new();
+    let line = r#"{"space":"s","timestamp":1,"data":1}"#;
+    folder.write("whole", format!("{line}\n{line}"));
+    folder.write("cut", format!("{line}\n{}", &line[..20]));
+    assert!(shell(&folder, "mkfifo fifo").status.success());
+    for input in ["fifo", "-"] {
+        for (name, code, said) in [("whole", 0, ""), ("cut", 1, "2:20: invalid JSON: EOF while parsing")] {
+            let feed = if input == "-" { format!("cat {name} | ") } else { format!("cat {name} >fifo & ") };
+            let output = shell(&folder, &format!("{feed} \"$ESDB\" import -q --force -o a.esdb {input}"));
+            assert_eq!(output.status.code(), Some(code), "{input}, {name}: {}", message(&output));
+            assert!(message(&output).contains(said), "{}", message(&output));
+        }
+        assert_eq!(folder.run("count a.esdb").ok().text().trim(), "2");
+    }
+}
+
+/// Case I12: a file that grows while it is read is read to where it ends then, in whole lines.
+#[test]
+fn an_input_that_grows_is_read_in_whole_lines() {
+    let (folder, _) = with_input(20_000);
+    let more = "{\"space\":\"s\",\"timestamp\":1,\"data\":1}\n".repeat(20_000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = fs::File::options().append(true).open(folder.path("in")).expect("open");
+            for line in more.as_bytes().chunks(36 * 100) {
+                std::io::Write::write_all(&mut file, line).expect("append");
+            }
+        });
+        for _ in 0..5 {
+            folder.run("import -q --force -o a.esdb in").ok();
+            let count: u64 = folder.run("count a.esdb").ok().text().trim().parse().expect("a number");
+            assert!((20_000..=40_000).contains(&count), "{count}");
+        }
+    });
+    folder.run("import -q --force -o a.esdb in").ok();
+    assert_eq!(folder.run("count a.esdb").ok().text().trim(), "40000");
+}
