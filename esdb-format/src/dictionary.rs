@@ -31,7 +31,7 @@ const SMALLEST: usize = 256;
 const MORE_FOLLOWS: usize = 4;
 
 /// How hard the dictionary itself is compressed.
-const LEVEL: i32 = 19;
+const LEVEL: i32 = 12;
 
 /// A dictionary that was trained.
 #[derive(Debug, PartialEq, Eq)]

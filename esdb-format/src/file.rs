@@ -1,5 +1,6 @@
 //! An open file: its footer, and checked access to pages, blocks and frames through one cache.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
@@ -38,7 +39,7 @@ pub(crate) struct OpenFile {
     codecs: Arc<Codecs>,
     cache: Cache<Key, Cached, Weights>,
     /// Uncompressed payload frames, apart: however many are read, what leads to them stays.
-    frames: OnceLock<Cache<FrameAt, Arc<Vec<u8>>, Weights>>,
+    frames: OnceLock<KeptFrames>,
     cache_bytes: usize,
     checks: bool,
 }
@@ -89,8 +90,44 @@ impl Weighter<FrameAt, Arc<Vec<u8>>> for Weights {
     }
 }
 
+/// Which uncompressed frames go into the cache. To keep one costs a quarter of decompressing it, in fresh memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// All: they will soon be asked for again.
+    All,
+    /// Those that are asked for a second time.
+    Second,
+    None,
+}
+
+/// Uncompressed payload frames.
+struct KeptFrames {
+    cache: Cache<FrameAt, Arc<Vec<u8>>, Weights>,
+    /// Where frames stood that were asked for once, each in the place that its offset gives it.
+    once: [AtomicU64; ONCE],
+}
+
+/// How many frames are remembered that were asked for once.
+const ONCE: usize = 1 << 10;
+
 /// The part of the cache that is for payload frames: one in so many.
 const FRAMES_PART: usize = 4;
+
+impl KeptFrames {
+    fn new(bytes: usize) -> Self {
+        Self {
+            cache: Cache::with_weighter(1000, bytes as u64, Weights),
+            once: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Whether the frame at this offset was asked for before, and not too many since.
+    fn asked_before(&self, offset: u64) -> bool {
+        // Offsets of neighbouring frames differ in their middle bits.
+        let place = (offset ^ (offset >> 10)) as usize % ONCE;
+        self.once[place].swap(offset, Ordering::Relaxed) == offset
+    }
+}
 
 /// Looks up `$key`, or computes `$value` and keeps it.
 macro_rules! cached {
@@ -300,23 +337,24 @@ impl Frames {
         file.codecs.unpack_frame(stored, frame, data)
     }
 
-    /// The uncompressed bytes of a frame, from the cache or into it.
-    pub(crate) fn get(&mut self, frame: &FrameAt) -> Result<Arc<Vec<u8>>> {
-        if let Some(data) = self.peek(frame) {
-            return Ok(data);
+    /// The uncompressed bytes of a frame, from the cache or into it; `None` if they are in neither.
+    pub(crate) fn kept(&mut self, frame: &FrameAt, keep: Keep) -> Result<Option<Arc<Vec<u8>>>> {
+        let file = Arc::clone(&self.file);
+        if keep == Keep::None {
+            return Ok(file.frames.get().and_then(|kept| kept.cache.get(frame)));
+        }
+        let kept = file.frames.get_or_init(|| KeptFrames::new(file.cache_bytes / FRAMES_PART));
+        if let Some(data) = kept.cache.get(frame) {
+            return Ok(Some(data));
+        }
+        if keep == Keep::Second && !kept.asked_before(frame.offset) {
+            return Ok(None);
         }
         let mut data = Vec::new();
         self.unpack(frame, &mut data)?;
         let data = Arc::new(data);
-        let part = (self.file.cache_bytes / FRAMES_PART) as u64;
-        let cache = self.file.frames.get_or_init(|| Cache::with_weighter(1000, part, Weights));
-        cache.insert(*frame, Arc::clone(&data));
-        Ok(data)
-    }
-
-    /// The uncompressed bytes of a frame, if they are in the cache.
-    pub(crate) fn peek(&self, frame: &FrameAt) -> Option<Arc<Vec<u8>>> {
-        self.file.frames.get()?.get(frame)
+        kept.cache.insert(*frame, Arc::clone(&data));
+        Ok(Some(data))
     }
 }
 

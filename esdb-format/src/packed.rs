@@ -175,12 +175,13 @@ impl Marks {
         size_of::<u32>() * (count.div_ceil(FRAME) + 1)
     }
 
-    /// Decodes the values `wanted`, and appends them to `values`. `area` is at the beginning of what the marks were set in.
+    /// Decodes the values `wanted` and hands them to `each`, a part of a frame at a time. `area` is at the beginning of what
+    /// the marks were set in.
     pub(crate) fn decode(
         &self,
         mut area: Decoder<'_>,
         wanted: Range<usize>,
-        values: &mut Vec<u64>,
+        mut each: impl FnMut(&[u64]) -> Result<()>,
     ) -> Result<()> {
         if wanted.is_empty() {
             return Ok(());
@@ -193,9 +194,8 @@ impl Marks {
         decode_column(&mut area, needed, |frame| {
             let frame = &frame[skipped..];
             let frame = &frame[..frame.len().min(left)];
-            values.extend_from_slice(frame);
             (skipped, left) = (0, left - frame.len());
-            Ok(())
+            each(frame)
         })
     }
 }
@@ -366,9 +366,14 @@ mod tests {
         for (start, end) in
             [(0, 0), (0, 1), (5, 130), (128, 256), (127, 129), (300, 700), (699, 700), (700, 700)]
         {
-            let mut part = vec![1];
-            marks.decode(Decoder::new(&bytes, 0, Section::Block), start..end, &mut part).unwrap();
-            assert_eq!(part[1..], values[start..end]);
+            let mut part = Vec::new();
+            let area = Decoder::new(&bytes, 0, Section::Block);
+            let each = |some: &[u64]| {
+                part.extend_from_slice(some);
+                Ok(())
+            };
+            marks.decode(area, start..end, each).unwrap();
+            assert_eq!(part, values[start..end]);
         }
     }
 

@@ -124,6 +124,22 @@ fn a_space_over_a_thousand_groupings_decompresses_each_frame_about_once() {
 }
 
 #[test]
+fn a_frame_that_is_asked_for_twice_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    write(&path, 1);
+    let file = Reader::open(&path).unwrap();
+    let by_index = || file.space("s3").unwrap().index("type", "t3").next_back().unwrap().unwrap();
+    let by_grouping = || file.space("s5").unwrap().grouping("g0").next_back().unwrap().unwrap();
+    for newest in [&by_index as &dyn Fn() -> esdb_format::StoredEvent, &by_grouping] {
+        let before = file.frames_decompressed();
+        let found: Vec<_> = (0..9).map(|_| newest().data().to_vec()).collect();
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+        assert_eq!(file.frames_decompressed() - before, 2);
+    }
+}
+
+#[test]
 fn pairs_are_there_whoever_asks_and_whenever() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.esdb");

@@ -244,31 +244,27 @@ impl Columns {
         if step == 0 {
             return Err(decoder.corrupt("B5", "step is 0"));
         }
-        let ends = self.runs.grouping_ends.as_slice();
+        let area = self.area(&self.areas.times);
         let (first_run, last_run) = (self.runs.grouping_of(rows.start), self.runs.grouping_of(rows.end - 1));
         let mut firsts = Vec::with_capacity(last_run + 1 - first_run);
-        let area = self.area(&self.areas.times);
-        self.marks.firsts.decode(area.clone(), first_run..last_run + 1, &mut firsts)?;
-        // A run has one delta less than rows.
-        let start = self.runs.rows_of(first_run).start;
-        let wanted = start - first_run..rows.end - 1 - last_run;
-        let mut deltas = Vec::with_capacity(wanted.len());
-        self.marks.deltas.decode(area, wanted, &mut deltas)?;
+        self.marks.firsts.decode(area.clone(), first_run..last_run + 1, |some| {
+            firsts.extend_from_slice(some);
+            Ok(())
+        })?;
         if rows.len() == self.rows() && firsts.iter().copied().min() != Some(0) {
             return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
-        let mut times = Vec::with_capacity(rows.end - start);
-        let (mut at, mut deltas) = (start, deltas.as_slice());
-        for (&first, &end) in firsts.iter().zip(&ends[first_run..]) {
-            let end = rows.end.min(end as usize);
-            let (here, rest) = deltas.split_at(end - at - 1);
-            if add_up(base, step, first, here, &mut times).is_none() {
-                return Err(decoder.corrupt("B5", "timestamp exceeds 64 bits"));
-            }
-            (at, deltas) = (end, rest);
-        }
-        times.drain(..rows.start - start);
-        Ok(times)
+        let start = self.runs.rows_of(first_run).start;
+        // A run has one delta less than rows.
+        let deltas = start - first_run..rows.end - 1 - last_run;
+        let runs = firsts.into_iter().zip(&self.runs.grouping_ends[first_run..]);
+        let times = Vec::with_capacity(rows.len());
+        let mut sums =
+            Sums { base, step, runs, run_end: start, row: start, time: base, kept_from: rows.start, times };
+        let beyond = || decoder.corrupt("B5", "timestamp exceeds 64 bits");
+        sums.begin().ok_or_else(beyond)?;
+        self.marks.deltas.decode(area, deltas, |some| sums.add(some).ok_or_else(beyond))?;
+        Ok(sums.times)
     }
 
     /// Decodes the index values of all rows.
@@ -293,25 +289,71 @@ impl Columns {
     }
 }
 
-/// Appends the timestamps of a run: the first one lies `first` steps behind `base`, each other as many behind the one before
-/// as its delta says. `None` if one of them leaves 64 bits.
-fn add_up(base: i64, step: u64, first: u64, deltas: &[u64], times: &mut Vec<i64>) -> Option<()> {
-    let first = base.checked_add_unsigned(first.checked_mul(step)?)?;
-    times.push(first);
-    // No sum overflows if it would not with the largest delta each time; all deltas' bits together are no less than that.
-    let most = deltas.iter().fold(0, |all, delta| all | delta);
-    let furthest = most.checked_mul(step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
-    let mut time = first;
-    if furthest.and_then(|furthest| first.checked_add_unsigned(furthest)).is_some() {
-        times.extend(deltas.iter().map(|&delta| {
-            time = time.wrapping_add_unsigned(delta * step);
-            time
-        }));
-        return Some(());
+/// Timestamps that are being added up: the first one of each run lies some steps behind `base`, each other as many behind the
+/// one before as its delta says.
+struct Sums<R> {
+    base: i64,
+    step: u64,
+    /// Of the runs that have not begun, the first one's steps and the row behind the last one.
+    runs: R,
+    run_end: usize,
+    /// The row of the next timestamp, and the timestamp before it.
+    row: usize,
+    time: i64,
+    /// Timestamps of earlier rows are not wanted.
+    kept_from: usize,
+    times: Vec<i64>,
+}
+
+impl<'a, R: Iterator<Item = (u64, &'a u32)>> Sums<R> {
+    /// Begins the next run if the last one is over, and so on. `None` if a timestamp leaves 64 bits.
+    fn begin(&mut self) -> Option<()> {
+        while self.row == self.run_end
+            && let Some((first, &end)) = self.runs.next()
+        {
+            self.time = self.base.checked_add_unsigned(first.checked_mul(self.step)?)?;
+            if self.row >= self.kept_from {
+                self.times.push(self.time);
+            }
+            self.row += 1;
+            self.run_end = end as usize;
+        }
+        Some(())
     }
-    for &delta in deltas {
-        time = time.checked_add_unsigned(delta.checked_mul(step)?)?;
-        times.push(time);
+
+    /// Adds further deltas, of one run or several. `None` if a timestamp leaves 64 bits.
+    fn add(&mut self, mut deltas: &[u64]) -> Option<()> {
+        while !deltas.is_empty() {
+            let (here, rest) = deltas.split_at(deltas.len().min(self.run_end - self.row));
+            self.add_to_run(here)?;
+            self.begin()?;
+            deltas = rest;
+        }
+        Some(())
     }
-    Some(())
+
+    fn add_to_run(&mut self, deltas: &[u64]) -> Option<()> {
+        let unwanted = self.kept_from.saturating_sub(self.row).min(deltas.len());
+        self.row += deltas.len();
+        // No sum overflows if it would not with the largest delta each time; all deltas' bits together are no less than that.
+        let most = deltas.iter().fold(0, |all, delta| all | delta);
+        let furthest = most.checked_mul(self.step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
+        if furthest.and_then(|furthest| self.time.checked_add_unsigned(furthest)).is_some() {
+            let (before, wanted) = deltas.split_at(unwanted);
+            let mut time = self.time.wrapping_add_unsigned(before.iter().sum::<u64>() * self.step);
+            self.times.extend(wanted.iter().map(|&delta| {
+                time = time.wrapping_add_unsigned(delta * self.step);
+                time
+            }));
+            self.time = time;
+            return Some(());
+        }
+        for (at, &delta) in deltas.iter().enumerate() {
+            self.time = self.time.checked_add_unsigned(delta.checked_mul(self.step)?)?;
+            if at >= unwanted {
+                self.times.push(self.time);
+            }
+        }
+        Some(())
+    }
 }

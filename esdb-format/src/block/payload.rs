@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::codec::Decoder;
 use crate::codecs::FrameAt;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::packed::{Marks, decode_column};
 
@@ -85,20 +85,24 @@ impl FrameTable {
 /// Where the data of some rows begins, counted from the first of them; one more for the end.
 pub(super) fn decode_starts(lengths: Decoder<'_>, marks: &Marks, rows: Range<usize>) -> Result<Vec<u32>> {
     let here = lengths.clone();
-    let mut lens = Vec::with_capacity(rows.len());
-    marks.decode(lengths, rows.clone(), &mut lens)?;
-    // The limit is one less than a power of two: no value exceeds it unless all of them together do.
-    let all_bits = lens.iter().fold(0, |all, len| all | len);
-    let total = || lens.iter().sum::<u64>();
-    if all_bits > limits::DATA as u64 || total() > (limits::DATA + limits::BLOCK_DATA) as u64 {
-        return Err(here.corrupt("L1", "events of a block are too long"));
-    }
     let mut starts = Vec::with_capacity(rows.len() + 1);
     let mut end = 0;
     starts.push(0);
-    starts.extend(lens.iter().map(|&len| {
-        end += len as u32;
-        end
-    }));
+    marks.decode(lengths, rows, |lens| {
+        // No sum of a frame overflows if no value exceeds the limit.
+        let all_bits = lens.iter().fold(0, |all, len| all | len);
+        if all_bits > limits::DATA as u64 {
+            return Err(too_long(&here));
+        }
+        starts.extend(lens.iter().map(|&len| {
+            end += len;
+            end as u32
+        }));
+        if end > (limits::DATA + limits::BLOCK_DATA) as u64 { Err(too_long(&here)) } else { Ok(()) }
+    })?;
     Ok(starts)
+}
+
+fn too_long(lengths: &Decoder<'_>) -> Error {
+    lengths.corrupt("L1", "events of a block are too long")
 }

@@ -21,9 +21,15 @@ pub(crate) fn block_entry(blocks: &mut BlockCursor, ordinal: u64) -> Result<Bloc
     BlockEntry::decode(blocks.key(), blocks.value())
 }
 
-/// The columns of the block that holds `ordinal`.
-pub(crate) fn columns_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<Arc<Columns>> {
-    let columns = file.columns(&block_entry(blocks, ordinal)?)?;
+/// The columns of the block that holds `ordinal`. `keeps`: they go into the cache.
+pub(crate) fn columns_of(
+    file: &OpenFile,
+    blocks: &mut BlockCursor,
+    ordinal: u64,
+    keeps: bool,
+) -> Result<Arc<Columns>> {
+    let entry = block_entry(blocks, ordinal)?;
+    let columns = if keeps { file.columns(&entry) } else { file.columns_once(&entry) }?;
     check_holds(file, blocks, columns.head(), ordinal)?;
     Ok(columns)
 }
@@ -74,6 +80,6 @@ pub(crate) fn rows_within(head: &Head, ordinals: &Range<u64>) -> Range<usize> {
 
 /// The timestamp of an event, from its block's columns.
 pub(crate) fn timestamp_of(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<i64> {
-    let columns = columns_of(file, blocks, ordinal)?;
+    let columns = columns_of(file, blocks, ordinal, true)?;
     columns.time((ordinal - columns.head().first_ordinal) as usize)
 }

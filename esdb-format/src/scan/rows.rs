@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::block::{Columns, FrameTable, Indexes, Keys, Part};
 use crate::error::Result;
-use crate::file::{Frames, OpenFile};
+use crate::file::{Frames, Keep, OpenFile};
 use crate::limits;
 
 use super::blocks::{BlockCursor, block_entry, check_holds, end_of_block, rows_within};
@@ -153,8 +153,9 @@ impl RowScan {
 
     fn load(&mut self, end: &mut End, block: Arc<OpenBlock>, part: Part, frame: usize) -> Result<()> {
         let (start, at) = (part.start(block.frames.rows(frame).start), part.frame(&block.frames, frame));
-        if self.keeps {
-            let data = self.frames.get(&at)?;
+        if self.keeps
+            && let Some(data) = self.frames.kept(&at, Keep::Second)?
+        {
             end.batch = Some(Arc::new(Batch::Frame(FrameEvents { block, part, data, start })));
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::block::{Columns, Indexes};
 use crate::error::Result;
-use crate::file::{Frames, OpenFile};
+use crate::file::{Frames, Keep, OpenFile};
 use crate::interner::Interner;
 use crate::limits;
 
@@ -126,7 +126,7 @@ impl Window {
     pub(super) fn fetch_indexes(&self, row: usize) -> Result<(Arc<Indexes>, usize)> {
         self.pairs_wanted.store(true, Ordering::Relaxed);
         let ordinal = self.ordinal(row);
-        let columns = columns_of(&self.file, &mut self.file.blocks().cursor(), ordinal)?;
+        let columns = columns_of(&self.file, &mut self.file.blocks().cursor(), ordinal, true)?;
         Ok((self.file.indexes(&columns)?, (ordinal - columns.head().first_ordinal) as usize))
     }
 }
@@ -282,8 +282,8 @@ struct Fetch<'a> {
     frames: &'a mut Frames,
     times: Times,
     window: Window,
-    /// Whether frames are kept in the cache: those of small windows, which the next window is likely to need again.
-    keeps: bool,
+    /// Which frames go into the cache; with them, columns.
+    keep: Keep,
     buffer: Vec<u8>,
     /// Places whose events are not in the scan's times.
     dropped: Vec<u32>,
@@ -309,7 +309,12 @@ impl<'a> Fetch<'a> {
             frames: &mut scan.frames,
             times: scan.times,
             window,
-            keeps: count <= limits::BLOCK_EVENTS,
+            keep: match (count <= LAST_SMALL_WINDOW, &scan.numbers) {
+                // The next window has the neighbours of these events.
+                (true, Numbers::Range(_)) => Keep::All,
+                (true, Numbers::Lists(_)) => Keep::Second,
+                (false, _) => Keep::None,
+            },
             buffer: Vec::new(),
             dropped: Vec::new(),
         }
@@ -321,7 +326,7 @@ impl<'a> Fetch<'a> {
         let mut blocks = self.file.blocks().cursor();
         let mut rest = wanted;
         while let Some(&(ordinal, _)) = rest.first() {
-            let columns = columns_of(self.file, &mut blocks, ordinal)?;
+            let columns = columns_of(self.file, &mut blocks, ordinal, self.keep != Keep::None)?;
             let end = columns.head().end_ordinal();
             let (here, after) = rest.split_at(rest.partition_point(|(ordinal, _)| *ordinal < end));
             rest = after;
@@ -361,7 +366,7 @@ impl<'a> Fetch<'a> {
                 frame_rows = frames.rows(frame);
                 frame_start = part.start(frame_rows.start);
                 let at = part.frame(frames, frame);
-                kept = if self.keeps { Some(self.frames.get(&at)?) } else { self.frames.peek(&at) };
+                kept = self.frames.kept(&at, self.keep)?;
                 if kept.is_none() {
                     self.frames.unpack(&at, &mut self.buffer)?;
                 }
