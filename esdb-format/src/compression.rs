@@ -1,5 +1,13 @@
 //! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::cell::RefCell;
 
 use zstd::zstd_safe::{CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
@@ -68,13 +76,13 @@ impl Codec {
 
     /// The most bytes that `stored` bytes can stand for (spec Z2).
     fn most_from(self, stored: usize) -> u64 {
-        let factor = match self {
+        let factor: u64 = match self {
             Self::None => 1,
             Self::Snappy => 32,
             Self::Lz4 => 256,
             Self::Zstd { .. } => 65_536,
         };
-        stored as u64 * factor
+        factor.saturating_mul(stored as u64)
     }
 }
 
@@ -118,8 +126,8 @@ impl Compressor {
             Method::Lz4 => lz4_flex::block::get_maximum_output_size(raw.len()),
             Method::Zstd(_) => zstd::zstd_safe::compress_bound(raw.len()),
         };
-        out.resize(start + bound, 0);
-        let room = &mut out[start..];
+        out.resize(start.saturating_add(bound), 0);
+        let room = out.get_mut(start..).unwrap_or_default();
         let len = match &mut self.0 {
             Method::None => raw.len(),
             Method::Snappy(encoder) => {
@@ -133,7 +141,7 @@ impl Compressor {
             }
         };
         if len < raw.len() {
-            out.truncate(start + len);
+            out.truncate(start.saturating_add(len));
             return Ok(len);
         }
         out.truncate(start);
@@ -225,6 +233,7 @@ pub(crate) fn unpack(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,13 @@
 //! The tree of pages that every table and every long list is (spec §4.4): building it in one pass, and moving in it.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::sync::Arc;
 
 use crate::checksum::checksum;
@@ -27,6 +35,11 @@ struct Level {
     before: u64,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "levels that it has made itself, and counts of what it was given"
+)]
 impl TreeBuilder {
     /// Closes pages that are full, because another entry follows, from the leaf up: each stands directly after the last one below it.
     /// What is written before the next [`add`](Self::add), such as a posting list, comes after them.
@@ -165,8 +178,15 @@ impl<P: Pages> TreeCursor<P> {
     }
 
     /// The leaf's cursor. There is one after every successful move.
+    #[expect(clippy::unwrap_used, reason = "each move that succeeds leaves a path")]
     fn leaf(&self) -> &PageCursor {
-        &self.path[self.path.len() - 1]
+        self.path.last().unwrap()
+    }
+
+    /// The same while the path is being made.
+    #[expect(clippy::unwrap_used, reason = "a path begins with the root")]
+    fn lowest(&mut self) -> &mut PageCursor {
+        self.path.last_mut().unwrap()
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -203,7 +223,7 @@ impl<P: Pages> TreeCursor<P> {
         let before = value.varint("P4")?;
         value.finish("P4")?;
         let page = self.tree.pages.page(&handle, self.tree.section)?;
-        if page.level() + 1 != parent.page().level() {
+        if Some(page.level()) != parent.page().level().checked_sub(1) {
             let reason =
                 format!("page of level {} below one of level {}", page.level(), parent.page().level());
             return Err(page.corrupt("P3", reason));
@@ -228,10 +248,9 @@ impl<P: Pages> TreeCursor<P> {
     pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
         self.enter_root()?;
         loop {
-            let last = self.path.len() - 1;
-            if !self.path[last].floor(key)? {
+            if !self.lowest().floor(key)? {
                 // A page below the root begins with the key that led to it.
-                return if last == 0 { Ok(false) } else { Err(self.misplaced()) };
+                return if self.path.len() == 1 { Ok(false) } else { Err(self.misplaced()) };
             }
             if self.at_leaf() {
                 return self.check_position().map(|()| true);
@@ -266,47 +285,45 @@ impl<P: Pages> TreeCursor<P> {
         if position >= self.tree.entries {
             return Ok(false);
         }
-        if self.path.last().is_some_and(|leaf| leaf.page().level() == 0) {
-            let leaf = self.path.len() - 1;
-            let count = self.path[leaf].page().count() as u64;
-            if (self.first..self.first.saturating_add(count)).contains(&position) {
-                self.path[leaf].go_to((position - self.first) as usize)?;
+        if let Some(leaf) = self.path.last_mut().filter(|leaf| leaf.page().level() == 0) {
+            let held = self.first..self.first.saturating_add(leaf.page().count() as u64);
+            if held.contains(&position) {
+                leaf.go_to(position.saturating_sub(self.first) as usize)?;
                 return Ok(true);
             }
         }
         self.enter_root()?;
         loop {
-            let last = self.path.len() - 1;
-            if self.at_leaf() {
-                let index = position - self.first;
-                if index >= self.path[last].page().count() as u64 {
-                    return Err(self.leaf().page().corrupt("P3", format!("no entry {position} in the tree")));
-                }
-                self.path[last].go_to(index as usize)?;
+            let index = position.checked_sub(self.first);
+            let is_leaf = self.at_leaf();
+            let page = self.lowest();
+            let count = page.page().count();
+            if is_leaf {
+                let Some(index) = index.filter(|&index| index < count as u64) else {
+                    return Err(page.page().corrupt("P3", format!("no entry {position} in the tree")));
+                };
+                page.go_to(index as usize)?;
                 return Ok(true);
             }
             // The last child that begins at or before the position.
-            let (mut low, mut high) = (0, self.path[last].page().count());
-            while high - low > 1 {
+            let (mut low, mut high) = (0, count);
+            while high.saturating_sub(low) > 1 {
                 let middle = low.midpoint(high);
-                self.path[last].go_to(middle)?;
-                if entries_before(&self.path[last])? <= position { low = middle } else { high = middle }
+                page.go_to(middle)?;
+                if entries_before(page)? <= position { low = middle } else { high = middle }
             }
-            self.path[last].go_to(low)?;
+            page.go_to(low)?;
             self.descend()?;
         }
     }
 
     /// Moves to the next entry, or to the first if there was no move before.
     pub(crate) fn next(&mut self) -> Result<bool> {
-        if self.path.is_empty() {
-            return self.go_to(0);
-        }
-        let last = self.path.len() - 1;
-        if self.path[last].next()? {
+        let Some(leaf) = self.path.last_mut() else { return self.go_to(0) };
+        if leaf.next()? {
             return self.check_position().map(|()| true);
         }
-        self.go_to(self.position() + 1)
+        self.go_to(self.position().saturating_add(1))
     }
 
     /// The first position in `range` whose entry does not satisfy `before`, which holds for a prefix of the range.
@@ -326,7 +343,7 @@ impl<P: Pages> TreeCursor<P> {
                     format!("no entry {middle}"),
                 ));
             }
-            if before(self)? { low = middle + 1 } else { high = middle }
+            if before(self)? { low = middle.saturating_add(1) } else { high = middle }
         }
         Ok(low)
     }
@@ -340,6 +357,7 @@ fn entries_before(cursor: &PageCursor) -> Result<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 pub(crate) mod tests {
     use super::*;
     use crate::codec::key64;
