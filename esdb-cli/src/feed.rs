@@ -44,7 +44,8 @@ pub(crate) fn for_each(
     let (full, batches) = sync_channel::<Batch>(0);
     let (empty, spare) = channel();
     let reading = Reading { rejects, progress: progress.clone(), batch: Batch::default(), full, spare };
-    let reader = thread::spawn(move || reading.run(&inputs));
+    let reader = thread::Builder::new().spawn(move || reading.run(&inputs));
+    let reader = reader.map_err(|error| Failure::Failed(format!("cannot start a thread: {error}")))?;
     for mut batch in batches {
         batch.events().try_for_each(&mut each)?;
         batch.clear();

@@ -19,6 +19,7 @@ mod text;
 mod times;
 mod writing;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -50,7 +51,16 @@ fn main() -> ExitCode {
 }
 
 /// Prints what clap has to say: an error, or the help or version that was asked for.
+///
+/// An error repeats arguments as they are. If a terminal could obey them it is printed escaped, and without colors.
 fn say(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    let is_safe = |argument: OsString| argument.to_str().is_some_and(|text| !text.contains(text::is_unsafe));
+    if std::env::args_os().skip(1).all(is_safe) || !error.use_stderr() {
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        let lines: String = text.lines().map(|line| format!("{}\n", text::escape(line.as_bytes()))).collect();
+        let _ = std::io::stderr().write_all(lines.as_bytes());
+    }
     u8::try_from(error.exit_code()).unwrap_or(2).into()
 }

@@ -1,6 +1,6 @@
 //! The test vectors of the spec: today's writer still produces the good ones, and the command judges all as recorded.
 //!
-//! `ESDB_UPDATE_VECTORS=1 cargo test --test vectors` writes the good ones anew; `spec/vectors/make.py` makes the others from them.
+//! `spec/vectors/update.sh` writes the good ones anew, and has `spec/vectors/make.py` make the others from them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 

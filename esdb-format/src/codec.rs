@@ -1,5 +1,13 @@
 //! Integers and byte strings to and from bytes (spec §1): the only module that knows a byte order.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::error::{Error, Result, Section};
@@ -80,8 +88,10 @@ pub(crate) fn from_key64(bytes: &[u8]) -> Option<u64> {
 /// The first 8 bytes of a key as a number that orders like them, shorter keys filled with zeros.
 pub(crate) fn key_prefix(key: &[u8]) -> u64 {
     let mut bytes = [0; 8];
-    let len = key.len().min(8);
-    bytes[..len].copy_from_slice(&key[..len]);
+    match key.first_chunk::<8>() {
+        Some(first) => bytes = *first,
+        None => bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from),
+    }
     BigEndian::read_u64(&bytes)
 }
 
@@ -90,7 +100,7 @@ fn zigzag(value: i64) -> u64 {
 }
 
 fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+    (value >> 1).cast_signed() ^ (value & 1).cast_signed().wrapping_neg()
 }
 
 /// The first four bytes, which the caller has made sure of.
@@ -99,6 +109,11 @@ pub(crate) fn load_u32(bytes: &[u8]) -> u32 {
 }
 
 /// The eight bytes at `at`, which the caller has made sure of.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "one bounds check, in the innermost loop"
+)]
 pub(crate) fn load_u64(bytes: &[u8], at: usize) -> u64 {
     LittleEndian::read_u64(&bytes[at..at + 8])
 }
@@ -145,10 +160,26 @@ impl<'a> Decoder<'a> {
             return Err(self.corrupt(rule, format!("{len} bytes needed, {} left", self.rest.len())));
         };
         self.rest = rest;
-        if !self.fixed {
-            self.offset += len as u64;
-        }
+        self.go_on(len);
         Ok(taken)
+    }
+
+    /// The next `N` bytes.
+    fn array<const N: usize>(&mut self, rule: &'static str) -> Result<&'a [u8; N]> {
+        let Some((taken, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.corrupt(rule, format!("{N} bytes needed, {} left", self.rest.len())));
+        };
+        self.rest = rest;
+        self.go_on(N);
+        Ok(taken)
+    }
+
+    /// Moves the place by so many bytes, all of which the file has.
+    #[inline]
+    fn go_on(&mut self, len: usize) {
+        if !self.fixed {
+            self.offset = self.offset.wrapping_add(len as u64);
+        }
     }
 
     /// All that is left.
@@ -165,19 +196,20 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn u8(&mut self, rule: &'static str) -> Result<u8> {
-        Ok(self.take(1, rule)?[0])
+        let &[byte] = self.array(rule)?;
+        Ok(byte)
     }
 
     pub(crate) fn u16(&mut self, rule: &'static str) -> Result<u16> {
-        Ok(LittleEndian::read_u16(self.take(2, rule)?))
+        Ok(LittleEndian::read_u16(self.array::<2>(rule)?))
     }
 
     pub(crate) fn u32(&mut self, rule: &'static str) -> Result<u32> {
-        Ok(LittleEndian::read_u32(self.take(4, rule)?))
+        Ok(LittleEndian::read_u32(self.array::<4>(rule)?))
     }
 
     pub(crate) fn u64(&mut self, rule: &'static str) -> Result<u64> {
-        Ok(LittleEndian::read_u64(self.take(8, rule)?))
+        Ok(LittleEndian::read_u64(self.array::<8>(rule)?))
     }
 
     pub(crate) fn i64(&mut self, rule: &'static str) -> Result<i64> {
@@ -191,7 +223,7 @@ impl<'a> Decoder<'a> {
             // Most varints have one byte.
             Some((&byte, rest)) if byte < 0x80 => {
                 self.rest = rest;
-                self.offset += u64::from(!self.fixed);
+                self.go_on(1);
                 Ok(byte.into())
             }
             _ => self.long_varint(rule),
@@ -200,18 +232,17 @@ impl<'a> Decoder<'a> {
 
     fn long_varint(&mut self, rule: &'static str) -> Result<u64> {
         let mut value = 0_u64;
-        for (at, &byte) in self.rest.iter().take(VARINT_MAX).enumerate() {
+        for ((&byte, len), shift) in self.rest.iter().zip(1..=VARINT_MAX).zip((0_u32..).step_by(7)) {
             let bits = u64::from(byte & 0x7F);
-            let shift = 7 * at as u32;
             if shift == 63 && bits > 1 {
                 return Err(self.corrupt("C1", "varint exceeds 64 bits"));
             }
             value |= bits << shift;
             if byte & 0x80 == 0 {
-                if byte == 0 && at > 0 {
+                if byte == 0 && len > 1 {
                     return Err(self.corrupt("C1", "varint is longer than needed"));
                 }
-                self.take(at + 1, rule)?;
+                self.take(len, rule)?;
                 return Ok(value);
             }
         }
@@ -239,6 +270,7 @@ impl<'a> Decoder<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,13 @@
 //! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::cell::RefCell;
 
 use zstd::zstd_safe::{CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
@@ -68,13 +76,13 @@ impl Codec {
 
     /// The most bytes that `stored` bytes can stand for (spec Z2).
     fn most_from(self, stored: usize) -> u64 {
-        let factor = match self {
+        let factor: u64 = match self {
             Self::None => 1,
             Self::Snappy => 32,
             Self::Lz4 => 256,
             Self::Zstd { .. } => 65_536,
         };
-        stored as u64 * factor
+        factor.saturating_mul(stored as u64)
     }
 }
 
@@ -118,8 +126,8 @@ impl Compressor {
             Method::Lz4 => lz4_flex::block::get_maximum_output_size(raw.len()),
             Method::Zstd(_) => zstd::zstd_safe::compress_bound(raw.len()),
         };
-        out.resize(start + bound, 0);
-        let room = &mut out[start..];
+        out.resize(start.saturating_add(bound), 0);
+        let room = out.get_mut(start..).unwrap_or_default();
         let len = match &mut self.0 {
             Method::None => raw.len(),
             Method::Snappy(encoder) => {
@@ -133,7 +141,7 @@ impl Compressor {
             }
         };
         if len < raw.len() {
-            out.truncate(start + len);
+            out.truncate(start.saturating_add(len));
             return Ok(len);
         }
         out.truncate(start);
@@ -225,6 +233,7 @@ pub(crate) fn unpack(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 
@@ -275,5 +284,81 @@ mod tests {
             }
             assert!(unpack(codec, &stored[..40.min(stored.len())], 1 << 40).is_err());
         }
+    }
+
+    /// A piece whose own header promises `len` bytes.
+    fn promising(codec: Codec, len: u64) -> Vec<u8> {
+        let mut piece = match codec {
+            Codec::None | Codec::Lz4 => Vec::new(),
+            Codec::Snappy => {
+                (0..5).map(|i| (len >> (7 * i)) as u8 & 0x7F | if i < 4 { 0x80 } else { 0 }).collect()
+            }
+            // Content size of 8 bytes; a window of 2^41 bytes.
+            Codec::Zstd { .. } => [&[0xC0, 31 << 3][..], &len.to_le_bytes()].concat(),
+        };
+        piece.resize(40, 1);
+        piece
+    }
+
+    #[test]
+    fn h04_a_length_of_4_gib_is_refused_before_allocating() {
+        for codec in CODECS {
+            for promised in [4_000, (1 << 32) - 1, 1 << 40] {
+                for len in [usize::MAX, 1 << 40, (1 << 32) - 1, 1 << 22] {
+                    let mut out = Vec::new();
+                    let piece = promising(codec, promised);
+                    super::unpack(codec, &piece, len, None, &mut out, Section::Frame, 9).unwrap_err();
+                    assert_eq!(out.capacity(), 0, "{codec:?}, {len} of {promised}");
+                }
+            }
+        }
+    }
+
+    /// A piece of some hundred kilobytes that goes on far beyond the 64 KiB it states.
+    fn bomb(codec: Codec) -> Vec<u8> {
+        match codec {
+            Codec::None => vec![0; 1 << 20],
+            Codec::Snappy => {
+                // 64 KiB in the header, then a literal and copies of 64 bytes.
+                let copies = [0b1111_1110, 1, 0].repeat(50_000);
+                [&[0x80, 0x80, 0x04, 0, 7][..], &copies].concat()
+            }
+            // A literal, then one match of 51 MB.
+            Codec::Lz4 => [&[0x1F, 7, 1, 0][..], &[255; 200_000], &[0]].concat(),
+            Codec::Zstd { .. } => {
+                // No content size, a window of 8 MiB; 2^15 blocks of 128 KiB of one byte: 4 GiB.
+                let block = |last: u32| {
+                    let header = (128 << 10) << 3 | 1 << 1 | last;
+                    [&header.to_le_bytes()[..3], &[0]].concat()
+                };
+                [&[0, 13 << 3][..], &block(0).repeat((1 << 15) - 1), &block(1)].concat()
+            }
+        }
+    }
+
+    #[test]
+    fn h05_a_bomb_ends_at_the_stated_length() {
+        const LEN: usize = 64 << 10;
+        for codec in CODECS {
+            let bomb = bomb(codec);
+            // What is cut shrinks to a stated length, too: no length of the piece makes it 64 KiB.
+            for stored in [&bomb[..], &bomb[..40_000]] {
+                let mut out = Vec::new();
+                super::unpack(codec, stored, LEN, None, &mut out, Section::Frame, 9).unwrap_err();
+                assert!(out.capacity() <= LEN, "{codec:?}: {} bytes", out.capacity());
+            }
+        }
+    }
+
+    /// The bombs are what they are called: with enough room all but the first go on.
+    #[test]
+    fn bombs_go_off() {
+        assert!(
+            lz4_flex::block::decompress_into(&bomb(Codec::Lz4)[..40_000], &mut vec![0; 1 << 20]).is_err()
+        );
+        let mut zstd = decompressor();
+        let mut out = Vec::with_capacity(1 << 20);
+        let code = zstd.decompress(&mut out, &bomb(Codec::default())).unwrap_err();
+        assert!(get_error_name(code).contains("too small"), "{}", get_error_name(code));
     }
 }

@@ -1,5 +1,13 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::panic::resume_unwind;
 
 use crate::checksum::{check, checksum, checksum_of_both, compare};
@@ -61,13 +69,17 @@ impl Dictionary {
 
     /// The length of the section.
     pub(crate) fn section_len(&self) -> usize {
-        Self::HEAD + self.stored.len()
+        self.stored.len().saturating_add(Self::HEAD)
     }
 
     /// The dictionary that makes most of `sample`, frames of these lengths, if one wins (spec §10).
     ///
     /// `is_full`: the sample ended because it was large enough, not because the file did. With `parallel`, the candidates are
     /// trained side by side.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "lengths of a sample in memory, and a few times those"
+    )]
     pub(crate) fn train(
         codec: Codec,
         sample: &[u8],
@@ -95,11 +107,15 @@ impl Dictionary {
         let candidates = std::iter::once(None).chain(sizes.into_iter().map(Some));
         let costs: Vec<_> = if parallel {
             std::thread::scope(|scope| {
-                let started: Vec<_> = candidates.map(|size| scope.spawn(move || cost(size))).collect();
-                started
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                    .collect()
+                let start = |size| {
+                    let thread = std::thread::Builder::new().spawn_scoped(scope, move || cost(size));
+                    thread.map_err(Error::io("cannot start a thread"))
+                };
+                let started: Vec<_> = candidates.map(start).collect();
+                let end = |thread: Result<std::thread::ScopedJoinHandle<'_, _>>| {
+                    thread?.join().unwrap_or_else(|panic| resume_unwind(panic))
+                };
+                started.into_iter().map(end).collect()
             })
         } else {
             candidates.map(cost).collect()
@@ -132,8 +148,14 @@ impl Dictionary {
 /// The length that the head at `offset` states for a section, whether or not the section is whole.
 pub(crate) fn stated_section_len(source: &(impl Source + ?Sized), offset: u64) -> Result<u64> {
     let head = read(source, offset, Dictionary::HEAD as u64, Section::Dictionary, "D2")?;
-    let len = Decoder::new(&head[20..], offset, Section::Dictionary).u32("D2")?;
-    Ok(Dictionary::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
+    let mut head = Decoder::new(&head, offset, Section::Dictionary);
+    head.take(20, "D2")?;
+    Ok(most_of_section(head.u32("D2")?))
+}
+
+/// The most bytes that the section of a dictionary of `len` bytes has: what is stored is not longer than the dictionary itself.
+fn most_of_section(len: u32) -> u64 {
+    u64::from(len).min(limits::DICTIONARY as u64).saturating_add(Dictionary::HEAD as u64)
 }
 
 /// Reads the section that stands at `offset`, of the dictionary with this length and checksum; returns the dictionary and
@@ -167,9 +189,8 @@ pub(crate) fn read_any_section(
     len: u32,
 ) -> Result<(Vec<u8>, u32, u64)> {
     let corrupt = |rule, reason: String| Error::corrupt(Section::Dictionary, offset, rule, reason);
-    // One read for all of it: what is stored is not longer than the dictionary itself.
-    let len = (Dictionary::HEAD as u64 + u64::from(len).min(limits::DICTIONARY as u64))
-        .min(source.len().saturating_sub(offset));
+    // One read for all of it.
+    let len = most_of_section(len).min(source.len().saturating_sub(offset));
     let section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
     let (head, rest) = section.split_at(Dictionary::HEAD);
     let mut fields = Decoder::new(head, offset, Section::Dictionary);
@@ -184,7 +205,8 @@ pub(crate) fn read_any_section(
     }
     let content = offset.saturating_add(Dictionary::HEAD as u64);
     let stored = Decoder::new(rest, content, Section::Dictionary).take(stored_len, "D2")?;
-    let found = checksum_of_both(&head[..Dictionary::HEAD - 4], stored);
+    let (sealed, _) = head.split_at(Dictionary::HEAD - 4);
+    let found = checksum_of_both(sealed, stored);
     compare(section_sum, found, Section::Dictionary, offset, "D2")?;
     if own != offset {
         return Err(corrupt("D2", format!("offset is {own}, {offset} expected")));
@@ -192,9 +214,10 @@ pub(crate) fn read_any_section(
     let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
     unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
     check(sum, &bytes, Section::Dictionary, offset, "D2")?;
-    Ok((bytes, sum, (Dictionary::HEAD + stored_len) as u64))
+    Ok((bytes, sum, Dictionary::HEAD.saturating_add(stored_len) as u64))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "at most the length of a sample in memory")]
 fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<usize> {
     let mut compressor = Compressor::new(codec, dictionary)?;
     let (mut total, mut rest, mut out) = (0, sample, Vec::new());
@@ -208,6 +231,7 @@ fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usiz
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,13 @@
 //! Facts: statistics, the user's metadata, and sections of later releases (spec §7).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
 use crate::handle::Handle;
@@ -111,7 +119,7 @@ impl Facts {
         for _ in 0..count {
             let key = bytes_of(&mut decoder)?;
             let value = bytes_of(&mut decoder)?;
-            total += key.len() + value.len();
+            total = key.len().saturating_add(value.len()).saturating_add(total);
             if total > limits::METADATA {
                 return Err(decoder.corrupt("L1", format!("metadata exceeds {} bytes", limits::METADATA)));
             }
@@ -136,6 +144,7 @@ fn bytes_of(decoder: &mut Decoder<'_>) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,13 @@
 //! The file's last 288 bytes (spec §3.4): where everything begins, and the digests.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::checksum::{checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
 use crate::error::{Error, Result, Section};
@@ -75,7 +83,7 @@ impl Footer {
         let version_at = Self::SIZE - 16;
         let cut = |len: usize| {
             let start = tail.len().checked_sub(len)?;
-            Some((&tail[start..], file_len.checked_sub(len as u64)?))
+            Some((tail.get(start..)?, file_len.checked_sub(len as u64)?))
         };
         if let Some((end, offset)) = cut(Self::SIZE - version_at) {
             // A newer footer may be of another length, so its version is read first.
@@ -92,8 +100,10 @@ impl Footer {
                 format!("{file_len} bytes have no room for it"),
             ));
         };
-        let sum = Decoder::new(&stored[Self::CHECKSUM..], 0, Section::Footer).u32("F2")?;
-        let found = checksum_of_both(&stored[..Self::CHECKSUM], &stored[Self::CHECKSUM + 4..]);
+        let mut sealed = Decoder::new(stored, offset, Section::Footer);
+        let before = sealed.take(Self::CHECKSUM, "F2")?;
+        let sum = sealed.u32("F2")?;
+        let found = checksum_of_both(before, sealed.rest());
         compare(sum, found, Section::Footer, offset, "F2")?;
 
         let mut decoder = Decoder::new(stored, offset, Section::Footer);
@@ -160,6 +170,7 @@ fn digest(decoder: &mut Decoder<'_>) -> Result<[u8; 32]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::header::tests::LAYOUT;

@@ -1,5 +1,13 @@
 //! The file's first 64 bytes (spec §3.2).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::checksum::checksum;
 use crate::checksum::compare;
 use crate::codec::{Decoder, Encode};
@@ -89,16 +97,22 @@ impl Header {
 
     pub(crate) fn new(layout: Layout) -> Self {
         let mut header = Self { layout, checksum: 0 };
-        header.checksum = checksum(&header.encode()[..Self::SIZE - 4]);
+        header.checksum = checksum(&header.encode_content());
         header
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = self.encode_content();
+        out.put_u32(self.checksum);
+        out
+    }
+
+    /// Everything before the checksum.
+    fn encode_content(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::SIZE);
         out.extend_from_slice(&Self::MAGIC);
         self.layout.encode(&mut out);
         out.resize(Self::SIZE - 4, 0);
-        out.put_u32(self.checksum);
         out
     }
 
@@ -110,13 +124,14 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut decoder = Decoder::new(bytes, 0, Section::Header);
         let stored = decoder.take(Self::SIZE, "H1")?;
-        if stored[..8] != Self::MAGIC {
+        if !stored.starts_with(&Self::MAGIC) {
             return Err(Error::Foreign(String::new()));
         }
         let (content, sum) = stored.split_at(Self::SIZE - 4);
         let sum = Decoder::new(sum, 60, Section::Header).u32("H1")?;
         compare(sum, checksum(content), Section::Header, 0, "H1")?;
-        let mut fields = Decoder::new(&content[8..], 8, Section::Header);
+        let mut fields = Decoder::new(content, 0, Section::Header);
+        fields.take(Self::MAGIC.len(), "H1")?;
         let layout = Layout::decode(&mut fields)?;
         if fields.rest().iter().any(|&byte| byte != 0) {
             return Err(Error::corrupt(Section::Header, 32, "H1", "bytes 32 to 59 are not zero"));
@@ -126,6 +141,7 @@ impl Header {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 pub(crate) mod tests {
     use super::*;
 

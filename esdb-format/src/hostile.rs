@@ -3,12 +3,15 @@
 use crate::checksum::checksum;
 use crate::codec::key64;
 use crate::compression::Codec;
+use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::footer::Footer;
+use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
+use crate::limits;
 use crate::packed::encode_frame;
 use crate::page::PageBuilder;
 use crate::reader::Reader;
+use crate::scan::StoredEvent;
 use crate::tables::{Extent, NameEntry, SpaceEntry, ValueEntry};
 use crate::verify::VerifyLevel;
 use crate::writer::WriterOptions;
@@ -145,4 +148,141 @@ fn verify_walks_through_a_shared_page_once() {
     forge.footer.roots.names = Root { page, entries: 200 };
     let found = forge.open().verify(VerifyLevel::Quick);
     assert!((1..20).contains(&found.problem_count), "{} problems", found.problem_count);
+}
+
+/// Each column keeps the limits; the event, which has pairs of all of them, does not.
+#[test]
+fn more_pairs_than_an_event_may_have_are_refused() {
+    let values: Vec<[u8; 4]> = (0..limits::PAIRS as u32).map(u32::to_be_bytes).collect();
+    let long = vec![b'n'; limits::KEY];
+    let few = limits::PAIR_BYTES / (long.len() + 4);
+    let pairs = |name, count: usize| values[..count].iter().map(move |value| (name, &value[..]));
+    let half = limits::PAIRS / 2;
+    for (is_allowed, indexes) in [
+        (true, pairs(&b"a"[..], half).chain(pairs(b"b", half)).collect::<Vec<_>>()),
+        (false, pairs(b"a", half).chain(pairs(b"b", half + 1)).collect()),
+        (true, pairs(&long, few).collect()),
+        (false, pairs(&long, few + 1).collect()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().create(&path).unwrap();
+        writer.put(Event { indexes, ..Event::new("s", 1, "") }).unwrap();
+        writer.finish().unwrap();
+        let file = Reader::open(&path).unwrap();
+        let event = file.scan().next().unwrap().and_then(StoredEvent::into_owned);
+        let problems = file.verify(VerifyLevel::Deep).problems;
+        if is_allowed {
+            assert!(event.is_ok() && problems.is_empty(), "{problems:?}");
+        } else {
+            assert_eq!(rule(event), "L1");
+            assert!(problems[0].problem().is_some_and(|problem| problem.rule == "L1"), "{problems:?}");
+        }
+    }
+}
+
+/// A number that `of` maps to itself: `of` is affine over the bits, as CRC-32 is. `None` if there is none.
+fn fixed_point(of: impl Fn(u32) -> u32) -> Option<u32> {
+    let constant = of(0);
+    // Rows of the equations (M + I) x = constant: what each bit of x adds to a bit, and the constant's bit.
+    let adds: Vec<u32> = (0..32).map(|i| of(1 << i) ^ constant ^ (1 << i)).collect();
+    let row = |bit: u32| {
+        let terms = (0..32).map(|i| u64::from(adds[i] >> bit & 1) << i).sum::<u64>();
+        terms | u64::from(constant >> bit & 1) << 32
+    };
+    let mut rows: Vec<u64> = (0..32).map(row).collect();
+    for i in 0..32 {
+        let pivot = (i..32).find(|&at| rows[at] >> i & 1 == 1)?;
+        rows.swap(i, pivot);
+        for at in (0..32).filter(|&at| at != i) {
+            rows[at] ^= rows[i] * (rows[at] >> i & 1);
+        }
+    }
+    Some((0..32).map(|i| ((rows[i] >> 32) as u32) << i).sum())
+}
+
+impl Forge {
+    /// A page of `level` with one entry, which leads to the page itself, checksum and all.
+    fn page_of_itself(&mut self, level: u8) -> Handle {
+        let offset = self.body.len() as u64;
+        let bytes = |key: u8, len: u64, checksum: u32| {
+            let mut value = Vec::new();
+            Handle { offset, len, checksum }.encode(&mut value);
+            value.push(0);
+            let mut page = PageBuilder::default();
+            page.add(&[key], &value);
+            page.take(level)
+        };
+        let len = bytes(0, 30, 0).len() as u64;
+        let found =
+            (0..=255).find_map(|key| Some((key, fixed_point(|sum| checksum(&bytes(key, len, sum)))?)));
+        let (key, sum) = found.unwrap();
+        self.body.extend_from_slice(&bytes(key, len, sum));
+        assert_eq!(checksum(&self.body[offset as usize..]), sum);
+        Handle { offset, len, checksum: sum }
+    }
+
+    /// Pages of all levels above a leaf that begins with `key`, each with one entry; returns the uppermost.
+    fn chain(&mut self, key: &[u8], leaf: Handle) -> Handle {
+        (1..limits::LEVELS).fold(leaf, |below, level| {
+            let mut value = Vec::new();
+            below.encode(&mut value);
+            value.push(0);
+            let mut page = PageBuilder::default();
+            page.add(key, &value);
+            let bytes = page.take(level);
+            let offset = self.body.len() as u64;
+            self.body.extend_from_slice(&bytes);
+            Handle { offset, len: bytes.len() as u64, checksum: checksum(&bytes) }
+        })
+    }
+}
+
+#[test]
+fn h08_a_page_that_is_its_own_child_is_refused() {
+    for level in [0, 1, 2, limits::LEVELS - 1] {
+        let mut forge = Forge::new();
+        let page = forge.page_of_itself(level);
+        let root = Root { page, entries: 1_000 };
+        forge.footer.roots =
+            Roots { time_order: root, names: root, spaces: root, groupings: root, blocks: root };
+        let file = forge.open();
+        let is_error = |error: Option<Error>| error.is_some_and(|error| error.kind() == ErrorKind::Corrupt);
+        let space = file.space("s").and_then(|mut scan| scan.next().transpose());
+        assert!(is_error(space.err()) || level == 0, "space, level {level}");
+        assert!(is_error(file.scan().next().and_then(Result::err)), "scan");
+        assert!(is_error(file.scan().next_back().and_then(Result::err)), "backwards");
+        assert!(is_error(file.spaces().find_map(Result::err)), "spaces");
+        assert!(is_error(file.index_names().find_map(Result::err)), "index names");
+        let found = file.verify(VerifyLevel::Deep);
+        assert!((5..20).contains(&found.problem_count), "{:?}", found.problems);
+    }
+}
+
+/// As many pages one below the other as there can be: in the names, the values of a name, and a list.
+#[test]
+fn h08_chains_of_all_levels_are_walked_through() {
+    let start = std::time::Instant::now();
+    let mut forge = Forge::new();
+    let list = forge.leaf(&[frame(0, 128), frame(200, 72)]);
+    let list = forge.chain(&key64(0), list);
+    let mut value = Vec::new();
+    let extent = Extent { count: 200, first: 0, last: 999 };
+    ValueEntry::encode_extent(&extent, &mut value);
+    list.encode(&mut value);
+    let values = forge.leaf(&[(b"x".to_vec(), value)]);
+    let tree = forge.chain(b"x", values);
+    let mut entry = Vec::new();
+    NameEntry { values: 1, extent, tree }.encode(&mut entry);
+    let names = forge.leaf(&[(b"a".to_vec(), entry)]);
+    let page = forge.chain(b"a", names);
+    forge.footer.roots.names = Root { page, entries: 1 };
+    let file = forge.open();
+    assert_eq!(file.index_values("a").unwrap().count(), 1);
+    assert_eq!(file.scan().index("a", "x").count(), 200);
+    assert_eq!(file.scan().index("a", "x").rev().count(), 200);
+    let problems = file.verify(VerifyLevel::Deep).problems;
+    // They stand behind the facts.
+    assert!(problems.iter().all(|error| error.kind() == ErrorKind::Corrupt) && !problems.is_empty());
+    assert!(start.elapsed().as_secs() < 1, "{:?}", start.elapsed());
 }

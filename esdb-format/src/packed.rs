@@ -5,6 +5,14 @@
 //! width │ base │ [exceptions, high width] │ low parts … │ [positions │ high parts]
 //! ```
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 
 use crate::codec::{Decoder, Encode, load_u64};
@@ -16,6 +24,11 @@ pub(crate) const FRAME: usize = 128;
 const EXCEPTIONS: u8 = 0x80;
 
 /// Appends `values` as one frame. There must be 1 to [`FRAME`] of them.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "at most a frame of the writer's own numbers, and widths of at most 64"
+)]
 pub(crate) fn encode_frame(values: &[u64], out: &mut Vec<u8>) {
     debug_assert!((1..=FRAME).contains(&values.len()));
     let base = values.iter().copied().min().unwrap_or(0);
@@ -45,6 +58,7 @@ pub(crate) fn encode_frame(values: &[u64], out: &mut Vec<u8>) {
 }
 
 /// The width that makes the frame shortest, and how many values are exceptions then.
+#[expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "widths of at most 64")]
 fn best_width(with_bits: &[u16; 65], count: usize) -> (usize, usize) {
     let widest = (0..=64).rev().find(|&bits| with_bits[bits] > 0).unwrap_or(0);
     let (mut best, mut best_size) = ((widest, 0), packed_len(count, widest));
@@ -73,7 +87,7 @@ pub(crate) fn decode_frame(decoder: &mut Decoder<'_>, values: &mut [u64]) -> Res
     } else {
         let exceptions = usize::from(decoder.u8("I1")?);
         let high_width = usize::from(decoder.u8("I1")?);
-        if exceptions == 0 || exceptions > count || high_width == 0 || width + high_width > 64 {
+        if exceptions == 0 || exceptions > count || high_width == 0 || width.saturating_add(high_width) > 64 {
             let reason =
                 format!("{exceptions} exceptions of {high_width} bits, with {count} values of {width} bits");
             return Err(decoder.corrupt("I1", reason));
@@ -81,17 +95,18 @@ pub(crate) fn decode_frame(decoder: &mut Decoder<'_>, values: &mut [u64]) -> Res
         unpack(decoder, width, values)?;
         let positions = decoder.take(exceptions, "I1")?;
         let mut highs = [0; FRAME];
-        unpack(decoder, high_width, &mut highs[..exceptions])?;
+        unpack(decoder, high_width, highs.get_mut(..exceptions).unwrap_or_default())?;
         let mut next = 0;
         for (&position, &high) in positions.iter().zip(&highs) {
             let position = usize::from(position);
-            if position < next || position >= count || high == 0 {
+            let value = values.get_mut(position).filter(|_| position >= next && high != 0);
+            let Some(value) = value else {
                 return Err(
                     decoder.corrupt("I1", format!("exception at position {position} is out of order"))
                 );
-            }
-            values[position] |= high << width;
-            next = position + 1;
+            };
+            *value |= high << width;
+            next = position.saturating_add(1);
         }
     }
     add_base(decoder, base, values)
@@ -103,7 +118,7 @@ fn add_base(decoder: &Decoder<'_>, base: u64, values: &mut [u64]) -> Result<()> 
     }
     let largest = values.iter().fold(0, |all, value| all | value);
     if base.checked_add(largest).is_some() {
-        values.iter_mut().for_each(|value| *value += base);
+        values.iter_mut().for_each(|value| *value = value.wrapping_add(base));
         return Ok(());
     }
     for value in values {
@@ -131,9 +146,9 @@ pub(crate) fn decode_column(
     let mut values = [0; FRAME];
     let mut left = count;
     while left > 0 {
-        let frame = &mut values[..left.min(FRAME)];
+        let frame = values.get_mut(..left.min(FRAME)).unwrap_or_default();
         decode_frame(decoder, frame)?;
-        left -= frame.len();
+        left = left.saturating_sub(FRAME);
         each(frame)?;
     }
     Ok(())
@@ -149,8 +164,8 @@ pub(crate) struct Marks {
 impl Marks {
     /// Goes past a column of `count` values by the heads of its frames alone. `area` is what the decoder began with.
     pub(crate) fn set(decoder: &mut Decoder<'_>, area: usize, count: usize) -> Result<Self> {
-        let mut starts = Vec::with_capacity(count.div_ceil(FRAME) + 1);
-        let place = |decoder: &Decoder<'_>| (area - decoder.remaining()) as u32;
+        let mut starts = Vec::with_capacity(count.div_ceil(FRAME).saturating_add(1));
+        let place = |decoder: &Decoder<'_>| area.saturating_sub(decoder.remaining()) as u32;
         starts.push(place(decoder));
         let mut left = count;
         while left > 0 {
@@ -162,17 +177,17 @@ impl Marks {
             if head & EXCEPTIONS != 0 {
                 let (exceptions, high_width) =
                     (usize::from(decoder.u8("I1")?), usize::from(decoder.u8("I1")?));
-                len += exceptions + packed_len(exceptions, high_width);
+                len = packed_len(exceptions, high_width).saturating_add(exceptions).saturating_add(len);
             }
             decoder.take(len, "I1")?;
             starts.push(place(decoder));
-            left -= in_frame;
+            left = left.saturating_sub(in_frame);
         }
         Ok(Self { count, starts })
     }
 
     pub(crate) fn memory(count: usize) -> usize {
-        size_of::<u32>() * (count.div_ceil(FRAME) + 1)
+        count.div_ceil(FRAME).saturating_add(1).saturating_mul(size_of::<u32>())
     }
 
     /// Decodes the values `wanted` and hands them to `each`, a part of a frame at a time. `area` is at the beginning of what
@@ -186,21 +201,25 @@ impl Marks {
         if wanted.is_empty() {
             return Ok(());
         }
-        let first = wanted.start / FRAME * FRAME;
-        area.take(self.starts[first / FRAME] as usize, "I1")?;
-        let needed = self.count.min(wanted.end.next_multiple_of(FRAME)) - first;
-        let mut skipped = wanted.start - first;
+        let mut skipped = wanted.start % FRAME;
+        let first = wanted.start.saturating_sub(skipped);
+        let Some(&start) = self.starts.get(first / FRAME) else {
+            return Err(area.corrupt("I1", format!("no value {} in the column", wanted.start)));
+        };
+        area.take(start as usize, "I1")?;
+        let needed = self.count.min(wanted.end.next_multiple_of(FRAME)).saturating_sub(first);
         let mut left = wanted.len();
         decode_column(&mut area, needed, |frame| {
-            let frame = &frame[skipped..];
-            let frame = &frame[..frame.len().min(left)];
-            (skipped, left) = (0, left - frame.len());
+            let frame = frame.get(skipped..).unwrap_or_default();
+            let frame = frame.get(..left).unwrap_or(frame);
+            (skipped, left) = (0, left.saturating_sub(frame.len()));
             each(frame)
         })
     }
 }
 
 /// Appends values packed with `width` bits each, the last byte filled with zeros.
+#[expect(clippy::arithmetic_side_effects, reason = "bits of at most two numbers")]
 pub(crate) fn pack(values: impl Iterator<Item = u64>, width: usize, out: &mut Vec<u8>) {
     let (mut pending, mut filled) = (0_u64, 0);
     for value in values {
@@ -222,7 +241,7 @@ pub(crate) fn pack(values: impl Iterator<Item = u64>, width: usize, out: &mut Ve
 pub(crate) fn unpack(decoder: &mut Decoder<'_>, width: usize, values: &mut [u64]) -> Result<()> {
     let bytes = decoder.take(packed_len(values.len(), width), "I1")?;
     unpack_bytes(bytes, width, values);
-    let spare = values.len() * width % 8;
+    let spare = values.len().saturating_mul(width) % 8;
     if spare > 0 && bytes.last().is_some_and(|last| last >> spare != 0) {
         return Err(decoder.corrupt("I2", "unused bits are not zero"));
     }
@@ -248,6 +267,11 @@ fn unpack_bytes(bytes: &[u8], width: usize, values: &mut [u64]) {
 }
 
 /// Unpacks values of `W` bits, at most 32.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "the innermost loop; the bytes were counted, and the last of them padded"
+)]
 fn unpack_usual<const W: usize>(mut bytes: &[u8], values: &mut [u64]) {
     let mut groups = values.chunks_exact_mut(GROUP);
     while bytes.len() >= W + 8 {
@@ -274,6 +298,11 @@ const GROUP: usize = 8;
 
 /// Unpacks the first [`GROUP`] values of `bytes`, of which eight more than these take must be there.
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "the innermost loop; the caller has the bytes"
+)]
 fn unpack_group<const W: usize>(bytes: &[u8], group: &mut [u64]) {
     let bytes = &bytes[..W + 8];
     for (at, value) in group.iter_mut().enumerate().take(GROUP) {
@@ -281,6 +310,11 @@ fn unpack_group<const W: usize>(bytes: &[u8], group: &mut [u64]) {
     }
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "at most a frame of 64 bits each, which the padded bytes have room for"
+)]
 fn unpack_wide(bytes: &[u8], width: usize, values: &mut [u64]) {
     // Room for reading sixteen bytes at any value's first byte.
     let mut padded = [0; FRAME * 8 + 16];
@@ -294,19 +328,20 @@ fn unpack_wide(bytes: &[u8], width: usize, values: &mut [u64]) {
 
 /// How many bytes `count` values of `width` bits take.
 pub(crate) fn packed_len(count: usize, width: usize) -> usize {
-    (count * width).div_ceil(8)
+    count.saturating_mul(width).div_ceil(8)
 }
 
 fn low_mask(width: usize) -> u64 {
-    if width == 64 { u64::MAX } else { (1 << width) - 1 }
+    u64::MAX.checked_shr(64_u32.saturating_sub(width as u32)).unwrap_or(0)
 }
 
 /// How many bits `value` needs: 0 for 0.
 pub(crate) fn bits(value: u64) -> usize {
-    64 - value.leading_zeros() as usize
+    (u64::BITS.saturating_sub(value.leading_zeros())) as usize
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use proptest::prelude::*;
 

@@ -4,6 +4,14 @@
 //! level │ count │ restart offsets … │ shared · suffix length · value length · suffix · value │ …
 //! ```
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +37,11 @@ pub(crate) struct PageBuilder {
     last_key: Vec<u8>,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "sums of what is in memory; a prefix that two keys share"
+)]
 impl PageBuilder {
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
         let shared = if self.count.is_multiple_of(RESTART) {
@@ -94,8 +107,8 @@ impl Page {
             return Err(decoder.corrupt("L1", format!("page of level {level}")));
         }
         let count = usize::from(decoder.u16("P4")?);
-        decoder.take(2 * count.div_ceil(RESTART), "P4")?;
-        let entries = bytes.len() - decoder.remaining();
+        decoder.take(count.div_ceil(RESTART).saturating_mul(2), "P4")?;
+        let entries = bytes.len().saturating_sub(decoder.remaining());
         Ok(Self { bytes, offset, section, level, count, entries })
     }
 
@@ -108,18 +121,28 @@ impl Page {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity() + size_of::<Self>()
+        self.bytes.capacity().saturating_add(size_of::<Self>())
     }
 
     pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {
         Error::corrupt(self.section, self.offset, rule, reason)
     }
 
+    /// Some of the bytes, which decoding an entry has found.
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    fn decoder(&self, range: Range<usize>) -> Decoder<'_> {
+        let offset = self.offset.saturating_add(range.start as u64);
+        Decoder::new(self.slice(range), offset, self.section)
+    }
+
     /// Where the group of entries with number `group` begins, in `bytes`.
     fn restart(&self, group: usize) -> Result<usize> {
-        let at = 3 + 2 * group;
-        let mut decoder = Decoder::new(&self.bytes[at..], self.offset + at as u64, self.section);
-        let start = self.entries + usize::from(decoder.u16("P4")?);
+        let mut decoder = Decoder::new(&self.bytes, self.offset, self.section);
+        decoder.take(group.saturating_mul(2).saturating_add(3), "P4")?;
+        let start = self.entries.saturating_add(decoder.u16("P4")?.into());
         if start >= self.bytes.len() {
             return Err(decoder.corrupt("P4", "restart offset is behind the end"));
         }
@@ -140,7 +163,9 @@ impl Page {
             }
         }
         if cursor.after != self.bytes.len() {
-            return Err(self.corrupt("P4", format!("{} bytes left over", self.bytes.len() - cursor.after)));
+            return Err(
+                self.corrupt("P4", format!("{} bytes left over", self.bytes.len().abs_diff(cursor.after)))
+            );
         }
         Ok(())
     }
@@ -185,35 +210,36 @@ impl PageCursor {
     }
 
     pub(crate) fn value(&self) -> Decoder<'_> {
-        let offset = self.page.offset + self.value.start as u64;
-        Decoder::new(&self.page.bytes[self.value.clone()], offset, self.page.section)
+        self.page.decoder(self.value.clone())
     }
 
     fn next_index(&self) -> usize {
-        self.index.map_or(0, |index| index + 1)
+        self.index.map_or(0, |index| index.saturating_add(1))
     }
 
     /// The entry after this one; there must be one.
     fn peek(&self) -> Result<Entry> {
-        let offset = self.page.offset + self.after as u64;
-        let mut decoder = Decoder::new(&self.page.bytes[self.after..], offset, self.page.section);
+        let end = self.page.bytes.len();
+        let mut decoder = self.page.decoder(self.after..end);
         let whole = self.next_index().is_multiple_of(RESTART);
         let shared =
             decoder.varint_up_to(if whole { 0 } else { self.key.len() as u64 }, "shared prefix", "K1")?;
-        let most = (limits::KEY + 8 - shared) as u64;
+        let most = (limits::KEY + 8).saturating_sub(shared) as u64;
         let suffix = decoder.varint_up_to(most, "length of a key", "L1")?;
         let value = decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?;
-        let start = self.page.bytes.len() - decoder.remaining();
+        let suffix_start = end.saturating_sub(decoder.remaining());
         decoder.take(suffix, "P4")?;
+        let value_start = end.saturating_sub(decoder.remaining());
         decoder.take(value, "P4")?;
-        Ok(Entry { shared, suffix: start..start + suffix, value: start + suffix..start + suffix + value })
+        let value_end = end.saturating_sub(decoder.remaining());
+        Ok(Entry { shared, suffix: suffix_start..value_start, value: value_start..value_end })
     }
 
     /// Moves to the entry that was peeked at.
     fn take(&mut self, entry: Entry) {
         self.index = Some(self.next_index());
         self.key.truncate(entry.shared);
-        self.key.extend_from_slice(&self.page.bytes[entry.suffix]);
+        self.key.extend_from_slice(self.page.slice(entry.suffix));
         self.after = entry.value.end;
         self.value = entry.value;
     }
@@ -249,7 +275,7 @@ impl PageCursor {
     /// Moves to the first entry of a group.
     fn enter_group(&mut self, group: usize) -> Result<()> {
         self.after = self.page.restart(group)?;
-        self.index = (group * RESTART).checked_sub(1);
+        self.index = group.saturating_mul(RESTART).checked_sub(1);
         self.key.clear();
         self.advance()
     }
@@ -262,20 +288,21 @@ impl PageCursor {
             self.enter_group(middle)?;
             match self.key.as_slice().cmp(key) {
                 Ordering::Equal => return Ok(true),
-                Ordering::Less => low = middle + 1,
+                Ordering::Less => low = middle.saturating_add(1),
                 Ordering::Greater => high = middle,
             }
         }
         let Some(group) = low.checked_sub(1) else { return Ok(false) };
         self.enter_group(group)?;
-        let end = self.page.count.min((group + 1) * RESTART);
+        let end = self.page.count.min(low.saturating_mul(RESTART));
         // How much of `key` the current key has. An entry that shares more with it differs from `key` where it does.
         let mut common = shared_prefix(&self.key, key);
         while self.next_index() < end {
             let entry = self.peek()?;
             if entry.shared <= common {
-                let (suffix, rest) = (&self.page.bytes[entry.suffix.clone()], &key[entry.shared..]);
-                common = entry.shared + shared_prefix(suffix, rest);
+                let suffix = self.page.slice(entry.suffix.clone());
+                let rest = key.get(entry.shared..).unwrap_or_default();
+                common = shared_prefix(suffix, rest).saturating_add(entry.shared);
                 if suffix > rest {
                     break;
                 }
@@ -287,6 +314,7 @@ impl PageCursor {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

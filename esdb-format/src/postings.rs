@@ -1,10 +1,21 @@
 //! Posting lists: for a pair of name and value the time numbers of its events, ascending (spec §6.4).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
 use crate::packed::{FRAME, decode_frame, encode_frame};
 use crate::tree::{PageSink, Pages, Tree, TreeBuilder, TreeCursor};
+
+/// How many time numbers a full frame of a list holds.
+const NUMBERS: u64 = FRAME as u64;
 
 /// Collects the ascending time numbers of one pair, and writes them inline or as a tree.
 #[derive(Default)]
@@ -15,6 +26,11 @@ pub(crate) struct ListBuilder {
     value: Vec<u8>,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "counts what is in memory; a list that is closed has numbers"
+)]
 impl ListBuilder {
     pub(crate) fn push(&mut self, time_number: u64, sink: &mut impl PageSink) -> Result<()> {
         if self.pending.len() == FRAME {
@@ -40,7 +56,7 @@ impl ListBuilder {
 
     /// Appends the list's form in the table of values. There must be at least one number.
     pub(crate) fn finish(mut self, sink: &mut impl PageSink, out: &mut Vec<u8>) -> Result<()> {
-        if self.count <= FRAME as u64 {
+        if self.count <= NUMBERS {
             out.put_varint(self.pending[0]);
             encode_gaps(&self.pending, out);
             return Ok(());
@@ -52,6 +68,11 @@ impl ListBuilder {
 }
 
 /// The differences between neighbours, less 1; nothing for a single number.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "at most a frame of the writer's own numbers, which ascend"
+)]
 fn encode_gaps(numbers: &[u64], out: &mut Vec<u8>) {
     if numbers.len() > 1 {
         let mut gaps = [0; FRAME];
@@ -66,11 +87,10 @@ fn encode_gaps(numbers: &[u64], out: &mut Vec<u8>) {
 fn decode_gaps(decoder: &mut Decoder<'_>, first: u64, count: usize, numbers: &mut Vec<u64>) -> Result<()> {
     numbers.clear();
     numbers.push(first);
-    if count < 2 {
-        return Ok(());
-    }
     let mut gaps = [0; FRAME];
-    let gaps = &mut gaps[..count - 1];
+    let Some(gaps) = gaps.get_mut(..count.saturating_sub(1)).filter(|gaps| !gaps.is_empty()) else {
+        return Ok(());
+    };
     decode_frame(decoder, gaps)?;
     let mut last = first;
     for &gap in &*gaps {
@@ -94,7 +114,7 @@ pub(crate) enum List {
 
 impl List {
     pub(crate) fn decode(decoder: &mut Decoder<'_>, count: u64) -> Result<Self> {
-        if count > FRAME as u64 {
+        if count > NUMBERS {
             return Ok(Self::Tree { root: Handle::decode(decoder)?, count });
         }
         let first = decoder.varint("P4")?;
@@ -114,7 +134,7 @@ impl List {
         let (frame, tree) = match self {
             Self::Inline(numbers) => (numbers.clone(), None),
             Self::Tree { root, count } => {
-                let frames = count.div_ceil(FRAME as u64);
+                let frames = count.div_ceil(NUMBERS);
                 (Vec::new(), Some(Tree::of(pages, *root, frames, Section::Postings).cursor()))
             }
         };
@@ -136,23 +156,29 @@ pub(crate) struct ListCursor<P> {
 impl<P: Pages> ListCursor<P> {
     /// The time number at `position`, which must be below the count.
     pub(crate) fn get(&mut self, position: u64) -> Result<u64> {
-        let held = self.first..self.first + self.frame.len() as u64;
-        if !held.contains(&position) {
-            self.load(position / FRAME as u64)?;
-        }
-        Ok(self.frame[(position - self.first) as usize])
+        let at = self.place(position)?;
+        self.frame.get(at).copied().ok_or_else(|| missing(position))
     }
 
     /// The time numbers from `position` on that share its frame. It must be below the count.
     pub(crate) fn from(&mut self, position: u64) -> Result<&[u64]> {
-        self.get(position)?;
-        Ok(&self.frame[(position - self.first) as usize..])
+        let at = self.place(position)?;
+        self.frame.get(at..).ok_or_else(|| missing(position))
     }
 
     /// The time numbers up to and with `position` that share its frame. It must be below the count.
     pub(crate) fn up_to(&mut self, position: u64) -> Result<&[u64]> {
-        self.get(position)?;
-        Ok(&self.frame[..=(position - self.first) as usize])
+        let at = self.place(position)?;
+        self.frame.get(..=at).ok_or_else(|| missing(position))
+    }
+
+    /// Decodes the frame of a position, if it is not the one that is held, and returns the place in it.
+    fn place(&mut self, position: u64) -> Result<usize> {
+        let held = self.first..self.first.saturating_add(self.frame.len() as u64);
+        if !held.contains(&position) {
+            self.load(position / NUMBERS)?;
+        }
+        Ok(position.saturating_sub(self.first) as usize)
     }
 
     /// Decodes the frame with number `frame`.
@@ -168,9 +194,9 @@ impl<P: Pages> ListCursor<P> {
     /// Decodes the frame that the tree's cursor is at.
     fn decode(&mut self) -> Result<()> {
         let Some(tree) = &self.tree else { return Ok(()) };
-        let first = tree.position() * FRAME as u64;
+        let first = tree.position().saturating_mul(NUMBERS);
         let mut value = tree.value();
-        let expected = self.count.saturating_sub(first).min(FRAME as u64);
+        let expected = self.count.saturating_sub(first).min(NUMBERS);
         let count = value.u8("P4")?;
         if u64::from(count) != expected {
             return Err(value.corrupt("T5", format!("frame of {count} time numbers, {expected} expected")));
@@ -194,11 +220,18 @@ impl<P: Pages> ListCursor<P> {
             }
             self.decode()?;
         }
-        Ok(self.first + self.frame.partition_point(|&number| number < time_number) as u64)
+        let before = self.frame.partition_point(|&number| number < time_number);
+        Ok(self.first.saturating_add(before as u64))
     }
 }
 
+/// A frame has as many numbers as its list says that it has.
+fn missing(position: u64) -> Error {
+    Error::corrupt(Section::Postings, 0, "P3", format!("the list has no number {position}"))
+}
+
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::tree::tests::Memory;

@@ -1,5 +1,13 @@
 //! Front-coded lists of byte strings (spec §4.2): each string says how much of the one before it it repeats.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;
@@ -8,7 +16,7 @@ use crate::limits;
 pub(crate) fn put_string(previous: &[u8], string: &[u8], out: &mut Vec<u8>) {
     let shared = shared_prefix(previous, string);
     out.put_varint(shared as u64);
-    out.put_bytes(&string[shared..]);
+    out.put_bytes(string.get(shared..).unwrap_or_default());
 }
 
 pub(crate) fn shared_prefix(a: &[u8], b: &[u8]) -> usize {
@@ -28,8 +36,9 @@ impl Strings {
     }
 
     /// The string at `place`, which must exist.
+    #[expect(clippy::indexing_slicing, reason = "no other string may take the place of one that is missing")]
     pub(crate) fn get(&self, place: usize) -> &[u8] {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] as usize };
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         &self.bytes[start..self.ends[place] as usize]
     }
 
@@ -60,7 +69,7 @@ impl Strings {
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity() + 4 * self.ends.capacity()
+        self.ends.capacity().saturating_mul(size_of::<u32>()).saturating_add(self.bytes.capacity())
     }
 
     /// Goes past one front-coded string.
@@ -74,10 +83,10 @@ impl Strings {
     ///
     /// All strings together may take at most [`limits::AREA`]: front coding can make few bytes into many.
     pub(crate) fn decode(&mut self, decoder: &mut Decoder<'_>, first: bool) -> Result<&[u8]> {
-        let previous = match (first, self.len()) {
-            (true, _) | (_, 0) => 0..0,
-            (false, 1) => 0..self.bytes.len(),
-            (false, len) => self.ends[len - 2] as usize..self.bytes.len(),
+        let previous = match (first, self.ends.as_slice()) {
+            (true, _) | (_, []) => 0..0,
+            (false, [_]) => 0..self.bytes.len(),
+            (false, [.., start, _]) => *start as usize..self.bytes.len(),
         };
         let shared = decoder.varint("B4")?;
         let suffix = decoder.varint("B4")?;
@@ -86,17 +95,17 @@ impl Strings {
                 decoder.corrupt("K1", format!("{shared} bytes shared with a string of {}", previous.len()))
             );
         }
-        if suffix > limits::KEY as u64 - shared {
+        if suffix.saturating_add(shared) > limits::KEY as u64 {
             return Err(decoder.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
         }
         let (shared, suffix) = (shared as usize, decoder.take(suffix as usize, "B4")?);
-        if self.bytes.len() + shared + suffix.len() > limits::AREA {
+        if self.bytes.len().saturating_add(shared).saturating_add(suffix.len()) > limits::AREA {
             return Err(decoder.corrupt("L1", format!("keys of a block exceed {} bytes", limits::AREA)));
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_within(previous.start..previous.start + shared);
+        self.bytes.extend_from_within(previous.start..previous.start.saturating_add(shared));
         self.bytes.extend_from_slice(suffix);
         self.ends.push(self.bytes.len() as u32);
-        Ok(&self.bytes[start..])
+        Ok(self.bytes.get(start..).unwrap_or_default())
     }
 }

@@ -1,5 +1,13 @@
 //! The entries of the tables: spaces, groupings, index names, values and blocks (spec §6).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::block::{EncodedBlock, Head};
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::Result;
@@ -25,7 +33,7 @@ impl Extent {
 
     /// Of both together.
     pub(crate) fn join(&mut self, other: Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
     }
@@ -101,7 +109,7 @@ impl SpaceEntry {
 
     /// The space's ordinals, which are its time numbers too.
     pub(crate) fn ordinals(&self) -> std::ops::Range<u64> {
-        self.first_ordinal..self.first_ordinal + self.extent.count
+        self.first_ordinal..self.first_ordinal.saturating_add(self.extent.count)
     }
 }
 

@@ -1,5 +1,13 @@
 //! Time order: for spaces with several groupings, from time number to ordinal (spec §6.5).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;
@@ -13,6 +21,11 @@ pub(crate) struct Place {
 }
 
 /// Appends a frame: up to [`limits::TIME_FRAME`] events in time order, the first of which has `timestamp`.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "places of the frame itself, which has an event; bases ascend"
+)]
 pub(crate) fn encode(places: &[Place], timestamp: i64, out: &mut Vec<u8>) {
     let mut by_run: Vec<(u64, u32)> = places.iter().zip(0..).map(|(place, at)| (place.run, at)).collect();
     by_run.sort_unstable();
@@ -37,7 +50,7 @@ pub(crate) fn encode(places: &[Place], timestamp: i64, out: &mut Vec<u8>) {
 
 /// How many bits name one of `count` bases.
 fn code_width(count: usize) -> usize {
-    bits(count as u64 - 1)
+    bits((count as u64).saturating_sub(1))
 }
 
 /// A decoded frame.
@@ -63,21 +76,21 @@ impl TimeFrame {
         let mut base = decoder.varint("P4")?;
         bases.push(base);
         let here = decoder.clone();
-        decode_column(&mut decoder, base_count - 1, |gaps| {
+        decode_column(&mut decoder, base_count.saturating_sub(1), |gaps| {
             // No sum overflows, unless one gap alone reaches far beyond all ordinals there can be.
             if gaps.iter().fold(0, |all, gap| all | gap) > i64::MAX as u64 {
                 return Err(here.corrupt("T6", "ordinal exceeds 63 bits"));
             }
             for gap in gaps {
-                base = base.saturating_add(gap + 1);
+                base = base.saturating_add(gap.saturating_add(1));
                 bases.push(base);
             }
             Ok(())
         })?;
         let mut codes = Vec::with_capacity(count);
         let mut unpacked = [0; FRAME];
-        while codes.len() < count {
-            let some = &mut unpacked[..(count - codes.len()).min(FRAME)];
+        for start in (0..count).step_by(FRAME) {
+            let some = unpacked.get_mut(..count.saturating_sub(start).min(FRAME)).unwrap_or_default();
             unpack(&mut decoder, code_width(base_count), some)?;
             codes.extend(some.iter().map(|&code| code as u16));
         }
@@ -107,7 +120,11 @@ impl TimeFrame {
         self.codes.len()
     }
 
-    /// The ordinal of the event at a place in time order. Costs a pass over the codes before it.
+    /// The ordinal of the event at a place in time order, which must exist. Costs a pass over the codes before it.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the caller knows how many there are; codes were compared with the bases"
+    )]
     pub(crate) fn ordinal(&self, place: usize) -> u64 {
         let code = self.codes[place];
         // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
@@ -116,6 +133,7 @@ impl TimeFrame {
     }
 
     /// Gives `ordinals` those of all events, in time order.
+    #[expect(clippy::indexing_slicing, reason = "codes were compared with the bases")]
     pub(crate) fn ordinals(&self, ordinals: &mut Vec<u64>) {
         let mut next = self.bases.clone();
         let each = |&code: &u16| {
@@ -130,10 +148,12 @@ impl TimeFrame {
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + 8 * self.bases.capacity() + 2 * self.codes.capacity()
+        let (bases, codes) = (self.bases.capacity(), self.codes.capacity());
+        bases.saturating_mul(8).saturating_add(codes.saturating_mul(2)).saturating_add(size_of::<Self>())
     }
 
     /// Whether every base has an event.
+    #[expect(clippy::indexing_slicing, reason = "codes were compared with the bases")]
     pub(crate) fn is_tight(&self) -> bool {
         let mut used = vec![false; self.bases.len()];
         self.codes.iter().for_each(|&code| used[usize::from(code)] = true);
@@ -142,6 +162,7 @@ impl TimeFrame {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::error::Section;

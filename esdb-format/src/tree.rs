@@ -1,5 +1,13 @@
 //! The tree of pages that every table and every long list is (spec §4.4): building it in one pass, and moving in it.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::sync::Arc;
 
 use crate::checksum::checksum;
@@ -27,27 +35,28 @@ struct Level {
     before: u64,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "levels that it has made itself, and counts of what it was given"
+)]
 impl TreeBuilder {
-    /// Closes pages that are full. What is written before the next [`add`](Self::add), such as a posting list, comes
-    /// after them.
+    /// Closes pages that are full, because another entry follows, from the leaf up: each stands directly after the last one below it.
+    /// What is written before the next [`add`](Self::add), such as a posting list, comes after them.
     pub(crate) fn make_room(&mut self, sink: &mut impl PageSink) -> Result<()> {
-        self.make_room_at(0, sink)
-    }
-
-    fn make_room_at(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
-        match self.levels.get(level) {
-            Some(pending) if pending.page.is_full(level as u8) => self.close(level, sink),
-            Some(_) => Ok(()),
-            None => {
-                self.levels.push(Level::default());
-                Ok(())
-            }
+        let mut level = 0;
+        while self.levels.get(level).is_some_and(|pending| pending.page.is_full(level as u8)) {
+            self.close(level, sink)?;
+            level += 1;
         }
+        Ok(())
     }
 
-    /// Writes the pending page of `level` and enters it in the page above, which is closed first if it is full.
+    /// Writes the pending page of `level` and enters it in the page above.
     fn close(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
-        self.make_room_at(level + 1, sink)?;
+        if self.levels.len() == level + 1 {
+            self.levels.push(Level::default());
+        }
         let end = match level {
             0 => self.entries,
             _ => self.levels[level - 1].before,
@@ -65,6 +74,9 @@ impl TreeBuilder {
 
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8], sink: &mut impl PageSink) -> Result<()> {
         self.make_room(sink)?;
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
+        }
         self.levels[0].page.add(key, value);
         self.entries += 1;
         Ok(())
@@ -166,8 +178,15 @@ impl<P: Pages> TreeCursor<P> {
     }
 
     /// The leaf's cursor. There is one after every successful move.
+    #[expect(clippy::unwrap_used, reason = "each move that succeeds leaves a path")]
     fn leaf(&self) -> &PageCursor {
-        &self.path[self.path.len() - 1]
+        self.path.last().unwrap()
+    }
+
+    /// The same while the path is being made.
+    #[expect(clippy::unwrap_used, reason = "a path begins with the root")]
+    fn lowest(&mut self) -> &mut PageCursor {
+        self.path.last_mut().unwrap()
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -204,7 +223,7 @@ impl<P: Pages> TreeCursor<P> {
         let before = value.varint("P4")?;
         value.finish("P4")?;
         let page = self.tree.pages.page(&handle, self.tree.section)?;
-        if page.level() + 1 != parent.page().level() {
+        if Some(page.level()) != parent.page().level().checked_sub(1) {
             let reason =
                 format!("page of level {} below one of level {}", page.level(), parent.page().level());
             return Err(page.corrupt("P3", reason));
@@ -229,10 +248,9 @@ impl<P: Pages> TreeCursor<P> {
     pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
         self.enter_root()?;
         loop {
-            let last = self.path.len() - 1;
-            if !self.path[last].floor(key)? {
+            if !self.lowest().floor(key)? {
                 // A page below the root begins with the key that led to it.
-                return if last == 0 { Ok(false) } else { Err(self.misplaced()) };
+                return if self.path.len() == 1 { Ok(false) } else { Err(self.misplaced()) };
             }
             if self.at_leaf() {
                 return self.check_position().map(|()| true);
@@ -267,47 +285,45 @@ impl<P: Pages> TreeCursor<P> {
         if position >= self.tree.entries {
             return Ok(false);
         }
-        if self.path.last().is_some_and(|leaf| leaf.page().level() == 0) {
-            let leaf = self.path.len() - 1;
-            let count = self.path[leaf].page().count() as u64;
-            if (self.first..self.first.saturating_add(count)).contains(&position) {
-                self.path[leaf].go_to((position - self.first) as usize)?;
+        if let Some(leaf) = self.path.last_mut().filter(|leaf| leaf.page().level() == 0) {
+            let held = self.first..self.first.saturating_add(leaf.page().count() as u64);
+            if held.contains(&position) {
+                leaf.go_to(position.saturating_sub(self.first) as usize)?;
                 return Ok(true);
             }
         }
         self.enter_root()?;
         loop {
-            let last = self.path.len() - 1;
-            if self.at_leaf() {
-                let index = position - self.first;
-                if index >= self.path[last].page().count() as u64 {
-                    return Err(self.leaf().page().corrupt("P3", format!("no entry {position} in the tree")));
-                }
-                self.path[last].go_to(index as usize)?;
+            let index = position.checked_sub(self.first);
+            let is_leaf = self.at_leaf();
+            let page = self.lowest();
+            let count = page.page().count();
+            if is_leaf {
+                let Some(index) = index.filter(|&index| index < count as u64) else {
+                    return Err(page.page().corrupt("P3", format!("no entry {position} in the tree")));
+                };
+                page.go_to(index as usize)?;
                 return Ok(true);
             }
             // The last child that begins at or before the position.
-            let (mut low, mut high) = (0, self.path[last].page().count());
-            while high - low > 1 {
+            let (mut low, mut high) = (0, count);
+            while high.saturating_sub(low) > 1 {
                 let middle = low.midpoint(high);
-                self.path[last].go_to(middle)?;
-                if entries_before(&self.path[last])? <= position { low = middle } else { high = middle }
+                page.go_to(middle)?;
+                if entries_before(page)? <= position { low = middle } else { high = middle }
             }
-            self.path[last].go_to(low)?;
+            page.go_to(low)?;
             self.descend()?;
         }
     }
 
     /// Moves to the next entry, or to the first if there was no move before.
     pub(crate) fn next(&mut self) -> Result<bool> {
-        if self.path.is_empty() {
-            return self.go_to(0);
-        }
-        let last = self.path.len() - 1;
-        if self.path[last].next()? {
+        let Some(leaf) = self.path.last_mut() else { return self.go_to(0) };
+        if leaf.next()? {
             return self.check_position().map(|()| true);
         }
-        self.go_to(self.position() + 1)
+        self.go_to(self.position().saturating_add(1))
     }
 
     /// The first position in `range` whose entry does not satisfy `before`, which holds for a prefix of the range.
@@ -327,7 +343,7 @@ impl<P: Pages> TreeCursor<P> {
                     format!("no entry {middle}"),
                 ));
             }
-            if before(self)? { low = middle + 1 } else { high = middle }
+            if before(self)? { low = middle.saturating_add(1) } else { high = middle }
         }
         Ok(low)
     }
@@ -341,6 +357,7 @@ fn entries_before(cursor: &PageCursor) -> Result<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 pub(crate) mod tests {
     use super::*;
     use crate::codec::key64;
@@ -427,20 +444,38 @@ pub(crate) mod tests {
         }
     }
 
+    /// Asserts that the pages below a page, and what stands before a leaf's entries, follow one another; returns where they end.
+    fn assert_post_order(memory: &Memory, handle: &Handle, start: u64) -> u64 {
+        let mut cursor = PageCursor::new(memory.page(handle, Section::Blocks).unwrap());
+        let mut end = start;
+        while cursor.next().unwrap() {
+            end = match cursor.page().level() {
+                // The value says how many bytes stand before the entry.
+                0 => end + u64::from(cursor.value().u8("P4").unwrap()),
+                _ => assert_post_order(memory, &Handle::decode(&mut cursor.value()).unwrap(), end),
+            };
+        }
+        assert_eq!(handle.offset, end, "page of level {}", cursor.page().level());
+        handle.end().unwrap()
+    }
+
     #[test]
     fn pages_stand_in_post_order() {
-        let (memory, root) = tree(30_000, b"some longer value");
-        // The root is the last page, and each page ends where its parent or next sibling begins.
-        assert_eq!(root.page.end(), Some(memory.0.len() as u64));
-        let root = memory.page(&root.page, Section::Blocks).unwrap();
-        assert!(root.level() >= 1);
-        let mut cursor = PageCursor::new(root);
-        let mut end = 0;
-        while cursor.next().unwrap() {
-            let handle = Handle::decode(&mut cursor.value()).unwrap();
-            if cursor.page().level() == 1 {
-                assert_eq!(handle.offset, end);
-                end = handle.end().unwrap();
+        // Of two, three and more levels; with and without something before each entry.
+        for (count, value_len) in [(3_000, 9), (40_000, 200), (70, 9_000), (700, 9_000)] {
+            for before in [0, 3] {
+                let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());
+                // Long keys make the upper pages full soon.
+                let key = |i: u64| {
+                    [&key64(i)[..], &[7; 5_000][..if value_len == 9_000 { 5_000 } else { 0 }]].concat()
+                };
+                for i in 0..count {
+                    builder.make_room(&mut sink).unwrap();
+                    sink.0.extend_from_slice(&[9; 3][..before]);
+                    builder.add(&key(i), &vec![before as u8; value_len], &mut sink).unwrap();
+                }
+                let root = builder.finish_with_root(&mut sink).unwrap();
+                assert_eq!(assert_post_order(&sink, &root, 0), sink.0.len() as u64);
             }
         }
     }

@@ -171,9 +171,9 @@ fn a_cut_gives_a_true_beginning() {
     cuts(211);
 }
 
-/// `cargo test -p esdb-format --test recover -- --ignored every_cut`
+/// `cargo test -p esdb-format --test recover -- --ignored every_cut --nocapture`
 #[test]
-#[ignore = "takes some minutes"]
+#[ignore = "two minutes of syncs"]
 fn every_cut_gives_a_true_beginning() {
     cuts(1);
 }
@@ -199,6 +199,7 @@ fn cuts(step: usize) {
         }
     }
     assert_eq!(most, truth.len());
+    println!("{} bytes, cut after every {step}", bytes.len());
 }
 
 /// Flips a bit of every `step`th byte.
@@ -219,6 +220,7 @@ fn flips(codec: Codec, step: usize) {
             assert_eq!(recovered.events_lost, (truth.len() - saved.len()) as u64, "byte {at}");
         }
     }
+    println!("{}: {} bytes, a bit of every {step} flipped", codec.name(), bytes.len());
 }
 
 #[test]
@@ -227,9 +229,9 @@ fn a_flipped_bit_costs_one_block_at_the_most() {
     flips(Codec::default(), 307);
 }
 
-/// `cargo test -p esdb-format --test recover -- --ignored every_flipped_bit`
+/// `cargo test -p esdb-format --test recover -- --ignored every_flipped_bit --nocapture`
 #[test]
-#[ignore = "takes a quarter of an hour"]
+#[ignore = "a minute of syncs"]
 fn every_flipped_bit_costs_one_block_at_the_most() {
     CODECS.into_iter().for_each(|codec| flips(codec, 1));
 }
@@ -452,9 +454,9 @@ fn time_is_linear_in_files_full_of_markers() {
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
-/// `cargo test -p esdb-format --test recover -- --ignored many_blocks`
+/// `cargo test -p esdb-format --test recover -- --ignored many_blocks --nocapture`
 #[test]
-#[ignore = "takes some minutes"]
+#[ignore = "takes some seconds"]
 fn many_blocks_of_which_one_in_a_hundred_is_damaged() {
     for codec in CODECS {
         let truth = events(200_000);

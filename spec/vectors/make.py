@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the vectors that no writer writes: bad/, unsupported/, unfinished/, a few of good/; and README.md.
+"""Makes the vectors that no writer writes: bad/, unsupported/, unfinished/, a few of good/; two fixtures; and README.md.
 
     python spec/vectors/make.py
 
@@ -1451,6 +1451,16 @@ def _(a):
 # Writing it all
 
 
+def write_fixtures():
+    """What no writer of this version writes, of files as users have them"""
+    folder = HERE.parent.parent / "fixtures" / "v1"
+    for name, change in ("optional-section", lambda a: a.extra.append([7, b"whatever kind 7 may be"])), \
+                        ("required-flag", lambda a: setattr(a, "required", 1)):
+        archive = Archive(folder / "shop.esdb")
+        change(archive)
+        (folder / f"{name}.esdb").write_bytes(archive.encode())
+
+
 def write(folder, name, source, said, change):
     archive = Archive(HERE / "good" / f"{source}.esdb")
     data = change(archive)
@@ -1481,9 +1491,8 @@ Small files, each with a `.json` of the same name that says what a reader must m
 `rules` are the rules of [`format.md`](../format.md) that a vector stands for. Each bad vector breaks one rule; all checksums and
 digests in it are true, unless it is about one.
 
-    ESDB_UPDATE_VECTORS=1 cargo test -p esdb-cli --test vectors    writes good/ anew, with today's writer
-    python spec/vectors/make.py                                    makes all others from it
-    python spec/check.py --esdb target/debug/esdb                  judges them by the second reader and by the command
+    spec/vectors/update.sh                           writes good/ and fixtures/ anew with today's writer, and makes the others of them
+    python spec/check.py --esdb target/debug/esdb    judges them by the second reader and by the command
 
 Once a version of the format is released its vectors are not made anew.
 """
@@ -1504,4 +1513,5 @@ if __name__ == "__main__":
             path.unlink()
     for row in VECTORS:
         write(*row)
+    write_fixtures()
     readme()

@@ -3,28 +3,37 @@
 use esdb_format::Unit;
 
 use super::ndjson::{write_bytes, write_indexes};
+use super::stdout::Stdout;
+use super::terminal;
 use crate::json;
 use crate::times::print;
 
 /// Writes the members of an object. [`end`](Self::end) closes it.
 pub(crate) struct Object<'o> {
     out: &'o mut Vec<u8>,
+    /// Where it begins in `out`.
+    start: usize,
     is_empty: bool,
 }
 
 impl<'o> Object<'o> {
     pub(crate) fn begin(out: &'o mut Vec<u8>) -> Self {
+        let start = out.len();
         out.push(b'{');
-        Self { out, is_empty: true }
+        Self { out, start, is_empty: true }
     }
 
     pub(crate) fn end(self) {
         self.out.push(b'}');
     }
 
-    /// The last object of a line.
+    /// The object is a line of standard output.
     pub(crate) fn end_line(self) {
         self.out.extend_from_slice(b"}\n");
+        if Stdout::is_terminal() {
+            let line = self.out.split_off(self.start);
+            terminal::write_json(&line, self.out);
+        }
     }
 
     fn separate(&mut self) {

@@ -1,6 +1,7 @@
 //! Standard output, written in large pieces.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use crate::outcome::Failure;
 
@@ -16,7 +17,8 @@ pub(crate) struct Stdout {
 
 impl Stdout {
     pub(crate) fn is_terminal() -> bool {
-        io::stdout().is_terminal()
+        static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
+        *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal())
     }
 
     /// Writes what was collected if that is much.

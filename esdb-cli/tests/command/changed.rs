@@ -184,3 +184,48 @@ fn other_verbs_end_with_a_line_too() {
         assert!(said.contains("the end of the file is missing"), "{line}: {said}");
     }
 }
+
+/// Case C4: 200 scans while the file is written anew 50 times.
+#[test]
+fn each_reader_sees_one_version() {
+    let folder = Folder::new();
+    let lines = |version: u32| {
+        let line = |n: u32| format!("{{\"space\":\"s\",\"timestamp\":{n},\"data\":{version}}}\n");
+        (0..2_000 + version).map(line).collect::<String>()
+    };
+    let truth = [lines(0), lines(1)].map(|lines| {
+        folder.write("in", lines);
+        folder.run("import -q --force -o a.esdb in").ok();
+        folder.run("scan a.esdb").ok().stdout
+    });
+    folder.write("0", lines(0));
+    folder.write("1", lines(1));
+    let replaced = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let readers = [0, 1, 2, 3].map(|reader: usize| {
+            let (folder, truth, replaced) = (&folder, &truth, &replaced);
+            scope.spawn(move || {
+                let mut seen = [0; 2];
+                // Until both are done.
+                for round in 0.. {
+                    if round >= 50 && replaced.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    let how = ["scan a.esdb", "scan a.esdb --no-mmap"][(reader + round) % 2];
+                    let given = folder.run(how).ok().stdout;
+                    let version = truth.iter().position(|truth| *truth == given).expect("a mixture");
+                    seen[version] += 1;
+                }
+                seen
+            })
+        });
+        for round in 0..50 {
+            folder.run(&format!("import -q --force -o a.esdb {}", round % 2)).ok();
+        }
+        replaced.store(true, std::sync::atomic::Ordering::Relaxed);
+        readers.map(|reader| reader.join().expect("a reader"))
+    });
+    let both = seen.iter().fold([0, 0], |sum, seen| [sum[0] + seen[0], sum[1] + seen[1]]);
+    assert!(both[0] > 0 && both[1] > 0 && both[0] + both[1] >= 200, "{both:?}");
+    folder.run("verify --deep a.esdb").ok();
+}

@@ -23,7 +23,7 @@ fn lines(count: u64) -> String {
 }
 
 /// A folder with an input, and the file that is made from it.
-fn with_input(count: u64) -> (Folder, Vec<u8>) {
+pub(crate) fn with_input(count: u64) -> (Folder, Vec<u8>) {
     let folder = Folder::new();
     folder.write("in", lines(count));
     folder.run("import -q --memory 8MiB -o whole in").ok();
@@ -32,12 +32,12 @@ fn with_input(count: u64) -> (Folder, Vec<u8>) {
     (folder, whole)
 }
 
-fn temporaries(folder: &Folder) -> Vec<String> {
+pub(crate) fn temporaries(folder: &Folder) -> Vec<String> {
     folder.names().into_iter().filter(|name| name.starts_with("a.esdb.tmp-")).collect()
 }
 
 /// Starts an import that waits for its input, once its temporary is there.
-fn waiting_import(folder: &Folder, flags: &str) -> Child {
+pub(crate) fn waiting_import(folder: &Folder, flags: &str) -> Child {
     let words = ["import", "-q", "-o", "a.esdb", "-"].into_iter().chain(flags.split_whitespace());
     let child = folder.command(words).stdin(Stdio::piped()).spawn().expect("start");
     let own = format!("a.esdb.tmp-{}-0", child.id());
@@ -49,13 +49,13 @@ fn waiting_import(folder: &Folder, flags: &str) -> Child {
     child
 }
 
-fn shell(folder: &Folder, script: &str) -> Output {
+pub(crate) fn shell(folder: &Folder, script: &str) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", script]).current_dir(folder.path("")).env("ESDB", env!("CARGO_BIN_EXE_esdb"));
     command.output().expect("sh")
 }
 
-fn message(output: &Output) -> String {
+pub(crate) fn message(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 

@@ -44,7 +44,37 @@ impl Indexes {
             decoded.push(column);
         }
         area.finish("B4")?;
-        Ok(Self { names, columns: decoded })
+        let indexes = Self { names, columns: decoded };
+        indexes.check_limits(rows).map_err(|reason| area.corrupt("L1", reason))?;
+        Ok(indexes)
+    }
+
+    /// No event has more pairs, or more bytes of them, than an event may have: few bytes of a block can stand for many of those.
+    fn check_limits(&self, rows: usize) -> std::result::Result<(), String> {
+        let check = |pairs: usize, bytes: usize| match (pairs > limits::PAIRS, bytes > limits::PAIR_BYTES) {
+            (true, _) => Err(format!("an event has {pairs} pairs")),
+            (_, true) => Err(format!("an event has pairs of {bytes} bytes")),
+            _ => Ok(()),
+        };
+        // An event has each value once at the most.
+        let (mut pairs, mut bytes) = (0, 0);
+        for (name, column) in self.names.iter().zip(&self.columns) {
+            let most = column.values.len().min(column.entry_count());
+            pairs += most;
+            bytes += most * name.len() + column.values.bytes();
+        }
+        if check(pairs, bytes).is_ok() {
+            return Ok(());
+        }
+        let mut sums = vec![(0, 0); rows];
+        for (name, column) in self.names.iter().zip(&self.columns) {
+            column.for_each_in(0..rows, |row, place| {
+                let (pairs, bytes) = &mut sums[row];
+                *pairs += 1;
+                *bytes += name.len() + column.values.get(place as usize).len();
+            });
+        }
+        sums.into_iter().try_for_each(|(pairs, bytes)| check(pairs, bytes))
     }
 
     /// Goes to where the values of `name` begin, among `count` names; returns its number.
@@ -136,6 +166,13 @@ impl IndexColumn {
 
     pub(crate) fn value_count(&self) -> usize {
         self.values.len()
+    }
+
+    fn entry_count(&self) -> usize {
+        match &self.entries {
+            Entries::OneEach(places) => places.len(),
+            Entries::Listed { places, .. } => places.len(),
+        }
     }
 
     pub(crate) fn entries(&self) -> &Entries {

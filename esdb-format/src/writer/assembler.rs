@@ -100,6 +100,13 @@ impl Assembler {
         }
     }
 
+    /// Numbers the events as if so many stood before them.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, ordinal: u64) {
+        self.derived.events = ordinal;
+        self.draft.first_ordinal = ordinal;
+    }
+
     /// Adds the next event in file order.
     pub(crate) fn add(&mut self, event: &Ordered<'_>) -> Result<()> {
         let generation = self.derived.lists.generation();

@@ -5,6 +5,8 @@
 
 mod assembler;
 mod buffer;
+#[cfg(test)]
+mod far;
 mod merge;
 mod ordered;
 mod output;
@@ -345,8 +347,13 @@ impl Writer {
     ///
     /// Invalid if a part of the event exceeds its limit (spec §3.1, [`WriterOptions::max_event`]): the event is not
     /// added, and others may follow. I/O if a file cannot be written: the writer is of no use any more.
-    pub fn add(&mut self, mut event: Event<'_>) -> Result<()> {
+    pub fn add(&mut self, event: Event<'_>) -> Result<()> {
         self.check_event(&event)?;
+        self.put(event)
+    }
+
+    /// Adds an event, whatever its size.
+    pub(crate) fn put(&mut self, mut event: Event<'_>) -> Result<()> {
         if !event.indexes.is_sorted_by(|a, b| a < b) {
             event.indexes.sort_unstable();
             event.indexes.dedup();

@@ -26,6 +26,12 @@ impl Output {
         Self { file, buffer: Vec::with_capacity(BUFFER), offset: 0, hasher, path }
     }
 
+    /// Counts as if so many bytes stood before the next one.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
     /// Where the next byte goes.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

@@ -71,7 +71,7 @@ impl Pipeline {
         let encoder = || Encoder::new(layout.codec, layout.frame_size, dictionary);
         let pool = match threads {
             1 => None,
-            _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)),
+            _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)?),
         };
         Ok(Self {
             layout,
@@ -196,31 +196,31 @@ fn lost_worker() -> Error {
 }
 
 impl Pool {
-    fn start(encoders: Vec<Encoder>) -> Self {
+    fn start(encoders: Vec<Encoder>) -> Result<Self> {
         let (jobs, queue) = channel::<(u64, BlockDraft)>();
         let queue = Arc::new(Mutex::new(queue));
         let (sender, results) = channel();
-        let workers = encoders
-            .into_iter()
-            .map(|mut encoder| {
-                let (queue, sender) = (Arc::clone(&queue), sender.clone());
-                std::thread::spawn(move || {
-                    loop {
-                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let Ok((number, draft)) = job else { return };
-                        // A panic is an answer, too: the others would wait for the block for ever.
-                        let encode = || encoder.encode(&draft, draft.payload());
-                        let block = catch_unwind(AssertUnwindSafe(encode));
-                        let block = block.unwrap_or_else(|_| Err(lost_worker()));
-                        let done = Done { number, draft, block };
-                        if sender.send(done).is_err() {
-                            return;
-                        }
+        let mut pool = Self { jobs: Some(jobs), results, workers: Vec::new(), in_flight: 0 };
+        for mut encoder in encoders {
+            let (queue, sender) = (Arc::clone(&queue), sender.clone());
+            let work = move || {
+                loop {
+                    let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((number, draft)) = job else { return };
+                    // A panic is an answer, too: the others would wait for the block for ever.
+                    let encode = || encoder.encode(&draft, draft.payload());
+                    let block = catch_unwind(AssertUnwindSafe(encode));
+                    let block = block.unwrap_or_else(|_| Err(lost_worker()));
+                    let done = Done { number, draft, block };
+                    if sender.send(done).is_err() {
+                        return;
                     }
-                })
-            })
-            .collect();
-        Self { jobs: Some(jobs), results, workers, in_flight: 0 }
+                }
+            };
+            let worker = std::thread::Builder::new().spawn(work);
+            pool.workers.push(worker.map_err(Error::io("cannot start a thread"))?);
+        }
+        Ok(pool)
     }
 }
 

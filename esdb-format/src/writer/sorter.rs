@@ -56,7 +56,8 @@ impl Sorter {
         let full = std::mem::replace(&mut self.buffer, spare);
         let folder = self.folder.clone();
         if self.in_background {
-            self.spilling = Some(std::thread::spawn(move || write_out(full, &folder)));
+            let thread = std::thread::Builder::new().spawn(move || write_out(full, &folder));
+            self.spilling = Some(thread.map_err(Error::io("cannot start a thread"))?);
             return Ok(());
         }
         let (run, spare) = write_out(full, &folder)?;

@@ -54,26 +54,54 @@ fn f03_every_truncation_says_that_the_end_is_missing() {
     }
 }
 
+/// Regions of zeros, of ones, of noise, copied over another, and swapped with their neighbour.
+fn damage_regions(sample: &Sample, region: usize, choose: &mut impl FnMut() -> u64) {
+    let len = sample.original.bytes.len();
+    for kind in 0..5 {
+        let mut bytes = sample.original.bytes.clone();
+        let (at, other) = (choose() as usize % (len - region), choose() as usize % (len - region));
+        match kind {
+            0 => bytes[at..at + region].fill(0),
+            1 => bytes[at..at + region].fill(0xFF),
+            2 => bytes[at..at + region].fill_with(|| choose() as u8),
+            3 => bytes.copy_within(other..other + region, at),
+            _ => (0..region).for_each(|i| bytes.swap(at + i, (at + region + i) % len)),
+        }
+        assert_found(sample, &bytes, &format!("kind {kind}, {region} bytes at {at}"));
+    }
+}
+
 #[test]
 fn f04_f05_regions_are_found() {
     let mut choose = choices(4);
     for sample in Sample::all() {
-        let len = sample.original.bytes.len();
-        for region in [512, 4096].into_iter().filter(|&region| region < len / 2) {
-            for kind in 0..5 {
-                let mut bytes = sample.original.bytes.clone();
-                let (at, other) = (choose() as usize % (len - region), choose() as usize % (len - region));
-                match kind {
-                    0 => bytes[at..at + region].fill(0),
-                    1 => bytes[at..at + region].fill(0xFF),
-                    2 => bytes[at..at + region].fill_with(|| choose() as u8),
-                    3 => bytes.copy_within(other..other + region, at),
-                    _ => (0..region).for_each(|i| bytes.swap(at + i, (at + region + i) % len)),
-                }
-                assert_found(&sample, &bytes, &format!("kind {kind}, {region} bytes at {at}"));
+        for region in [512, 4096] {
+            if region < sample.original.bytes.len() / 2 {
+                damage_regions(&sample, region, &mut choose);
             }
         }
     }
+}
+
+fn large_regions(count: u64) {
+    let sample = Sample::large();
+    assert!(sample.original.bytes.len() > 10 * (64 << 10), "{}", sample.original.bytes.len());
+    let mut choose = choices(64);
+    for _ in 0..count {
+        damage_regions(&sample, 64 << 10, &mut choose);
+    }
+}
+
+#[test]
+fn f04_f05_regions_of_64_kib_are_found() {
+    large_regions(2);
+}
+
+/// `cargo test -p esdb-format --test hostile -- --ignored f04`
+#[test]
+#[ignore = "1,000 damaged larger files take some minutes"]
+fn f04_f05_a_thousand_regions_of_64_kib_are_found() {
+    large_regions(200);
 }
 
 #[test]

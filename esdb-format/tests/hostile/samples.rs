@@ -101,6 +101,11 @@ impl Sample {
         Self { name, original: Original::new(std::fs::read(path).unwrap()), questions }
     }
 
+    /// Most of a megabyte.
+    pub(crate) fn large() -> Self {
+        Self::new("large", Codec::Lz4, 16_000, 1_000)
+    }
+
     /// Three shapes, each of at most 64 KiB.
     pub(crate) fn all() -> [Self; 3] {
         let samples = [
