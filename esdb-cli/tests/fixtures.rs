@@ -138,7 +138,7 @@ fn todays_writer_still_produces_the_fixtures() {
         // Equal timestamps stay in one half: among them the order of arrival counts.
         let is_late = |line: &&str| {
             let line: Value = serde_json::from_str(line).unwrap();
-            line["timestamp"].as_i64().unwrap().count_ones() % 2 == 0
+            line["timestamp"].as_i64().unwrap().count_ones().is_multiple_of(2)
         };
         let (late, early): (Vec<&str>, Vec<&str>) = lines.split_inclusive('\n').partition(is_late);
         let late_lines = import(&(early.concat() + &late.concat()), "late", "--memory 8MiB --threads 1");

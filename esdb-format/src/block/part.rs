@@ -1,5 +1,13 @@
 //! Some neighbouring rows of a block: their timestamps, and where their data lies (spec §5.2, areas 3 to 5).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,11 +30,16 @@ impl Part {
     }
 
     pub(crate) fn rows(&self) -> Range<usize> {
-        self.first_row..self.first_row + self.times.len()
+        self.first_row..self.first_row.saturating_add(self.times.len())
     }
 
     /// The timestamp of a row.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "who asks knows that the row is in this part"
+    )]
     pub(crate) fn time(&self, row: usize) -> i64 {
         self.times[row - self.first_row]
     }
@@ -34,11 +47,16 @@ impl Part {
     /// A frame of `table` whose rows are among these.
     pub(crate) fn frame(&self, table: &FrameTable, frame: usize) -> FrameAt {
         let rows = table.rows(frame);
-        table.frame(frame, (self.start(rows.end) - self.start(rows.start)) as usize)
+        table.frame(frame, self.start(rows.end).saturating_sub(self.start(rows.start)) as usize)
     }
 
     /// Where the data of a row begins among that of all rows.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "who asks knows that the row is in this part"
+    )]
     pub(crate) fn start(&self, row: usize) -> u32 {
         self.starts[row - self.first_row]
     }
@@ -46,7 +64,8 @@ impl Part {
     /// Where the data of a row lies in an uncompressed frame that begins at `frame_start` among the data of all rows.
     #[inline]
     pub(crate) fn range_from(&self, frame_start: u32, row: usize) -> Range<usize> {
-        (self.start(row) - frame_start) as usize..(self.start(row + 1) - frame_start) as usize
+        let place = |row| self.start(row).saturating_sub(frame_start) as usize;
+        place(row)..place(row.saturating_add(1))
     }
 
     /// Where the data of a row lies in its uncompressed frame.

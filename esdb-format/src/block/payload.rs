@@ -1,5 +1,13 @@
 //! Where the payload of a block lies: lengths and frames (spec §5.2, areas 4 and 5; §5.3).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 
 use crate::codec::Decoder;
@@ -40,8 +48,8 @@ impl FrameTable {
                 return Err(area.corrupt("B7", format!("frame of {len} bytes, {left} are left")));
             }
             stored.push(Stored { offset, len: len as usize, checksum: area.u32("B4")? });
-            offset += len;
-            left -= len;
+            offset = offset.saturating_add(len);
+            left = left.saturating_sub(len);
         }
         if left > 0 {
             return Err(area.corrupt("B7", format!("{left} bytes behind the last frame")));
@@ -52,7 +60,8 @@ impl FrameTable {
 
     /// Bytes of memory that a table of `frames` takes.
     pub(super) fn memory(frames: usize) -> usize {
-        size_of::<Self>() + frames * (size_of::<u32>() + size_of::<Stored>())
+        let one = size_of::<u32>().saturating_add(size_of::<Stored>());
+        frames.saturating_mul(one).saturating_add(size_of::<Self>())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -65,17 +74,19 @@ impl FrameTable {
     }
 
     /// The rows of a frame.
+    #[expect(clippy::indexing_slicing, reason = "frames have their numbers from this table")]
     pub(crate) fn rows(&self, frame: usize) -> Range<usize> {
-        let start = if frame == 0 { 0 } else { self.ends[frame - 1] as usize };
+        let start = frame.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         start..self.ends[frame] as usize
     }
 
     /// The rows of all frames that hold some of `rows`, of which there is at least one.
     pub(crate) fn widen(&self, rows: &Range<usize>) -> Range<usize> {
-        self.rows(self.of_row(rows.start)).start..self.rows(self.of_row(rows.end - 1)).end
+        self.rows(self.of_row(rows.start)).start..self.rows(self.of_row(rows.end.saturating_sub(1))).end
     }
 
     /// A frame whose rows have `data_len` bytes.
+    #[expect(clippy::indexing_slicing, reason = "frames have their numbers from this table")]
     pub(super) fn frame(&self, frame: usize, data_len: usize) -> FrameAt {
         let Stored { offset, len, checksum } = self.stored[frame];
         FrameAt { offset, len, checksum, data_len }
@@ -85,8 +96,8 @@ impl FrameTable {
 /// Where the data of some rows begins, counted from the first of them; one more for the end.
 pub(super) fn decode_starts(lengths: Decoder<'_>, marks: &Marks, rows: Range<usize>) -> Result<Vec<u32>> {
     let here = lengths.clone();
-    let mut starts = Vec::with_capacity(rows.len() + 1);
-    let mut end = 0;
+    let mut starts = Vec::with_capacity(rows.len().saturating_add(1));
+    let mut end = 0_u64;
     starts.push(0);
     marks.decode(lengths, rows, |lens| {
         // No sum of a frame overflows if no value exceeds the limit.
@@ -95,7 +106,7 @@ pub(super) fn decode_starts(lengths: Decoder<'_>, marks: &Marks, rows: Range<usi
             return Err(too_long(&here));
         }
         starts.extend(lens.iter().map(|&len| {
-            end += len;
+            end = end.saturating_add(len);
             end as u32
         }));
         if end > (limits::DATA + limits::BLOCK_DATA) as u64 { Err(too_long(&here)) } else { Ok(()) }

@@ -1,5 +1,13 @@
 //! Reading a file from front to back in large pieces, and finding markers in it.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use memchr::memmem;
 
 use crate::error::{Result, Section};
@@ -31,21 +39,19 @@ impl<'a> Chunks<'a> {
     ///
     /// I/O if the file cannot be read.
     pub(super) fn get(&mut self, offset: u64, len: usize) -> Result<Option<&[u8]>> {
-        if offset.checked_add(len as u64).is_none_or(|end| end > self.source.len()) {
-            return Ok(None);
-        }
-        let end = offset + len as u64;
-        if offset < self.at || end > self.at + self.bytes.len() as u64 {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.source.len());
+        let Some(end) = end else { return Ok(None) };
+        if offset < self.at || end > self.at.saturating_add(self.bytes.len() as u64) {
             self.fill(offset, len)?;
         }
-        let start = (offset - self.at) as usize;
-        Ok(self.bytes.get(start..start + len))
+        let start = offset.saturating_sub(self.at) as usize;
+        Ok(self.bytes.get(start..start.saturating_add(len)))
     }
 
     /// Reads a piece of at least `len` bytes.
     fn fill(&mut self, offset: u64, len: usize) -> Result<()> {
-        let len = (len.max(CHUNK) as u64).min(self.source.len() - offset);
-        if self.bytes.capacity() as u64 > 2 * len.max(CHUNK as u64) {
+        let len = (len.max(CHUNK) as u64).min(self.source.len().saturating_sub(offset));
+        if self.bytes.capacity() as u64 > len.max(CHUNK as u64).saturating_mul(2) {
             self.bytes = Vec::new();
         }
         copy(self.source, offset, len, &mut self.bytes, Section::File, "B1")?;
@@ -65,12 +71,15 @@ impl<'a> Chunks<'a> {
                 return Ok(None);
             }
             self.get(from, MARKER_START.len())?;
-            let rest = self.bytes.get((from - self.at) as usize..).unwrap_or_default();
+            let rest = self.bytes.get(from.saturating_sub(self.at) as usize..).unwrap_or_default();
             if let Some(found) = self.finder.find(rest) {
-                return Ok(Some(from + found as u64));
+                return Ok(Some(from.saturating_add(found as u64)));
             }
             // A marker may begin in this piece and end in the next one.
-            from += (rest.len() - (MARKER_START.len() - 1)) as u64;
+            from =
+                from.saturating_add(
+                    rest.len().saturating_sub(MARKER_START.len().saturating_sub(1)).max(1) as u64
+                );
         }
     }
 }
@@ -86,10 +95,11 @@ pub(super) fn for_each_backwards(
     while end > 0 {
         let start = end.saturating_sub(CHUNK as u64);
         // A marker may begin in this piece and end in the next one, which was looked at before.
-        let len = (end - start + marker.len() as u64 - 1).min(source.len() - start);
+        let reach = end.saturating_add(marker.len().saturating_sub(1) as u64).min(source.len());
+        let len = reach.saturating_sub(start);
         copy(source, start, len, &mut bytes, Section::File, "D2")?;
         for place in finder.rfind_iter(&bytes) {
-            if !each(start + place as u64)? {
+            if !each(start.saturating_add(place as u64))? {
                 return Ok(());
             }
         }
@@ -99,6 +109,7 @@ pub(super) fn for_each_backwards(
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

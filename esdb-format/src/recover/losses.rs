@@ -1,5 +1,13 @@
 //! The account of what was saved and what was lost.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 
 use crate::block::Head;
@@ -42,8 +50,8 @@ pub(super) struct Account {
 impl Account {
     /// A damaged place.
     pub(super) fn lose(&mut self, bytes: Range<u64>, events: Option<u64>, reason: impl Into<String>) {
-        self.events_lost += events.unwrap_or(0);
-        self.loss_count += 1;
+        self.events_lost = self.events_lost.saturating_add(events.unwrap_or(0));
+        self.loss_count = self.loss_count.saturating_add(1);
         if self.losses.len() < MOST_LOSSES {
             self.losses.push(Loss { bytes, events, reason: reason.into() });
         }
@@ -53,7 +61,7 @@ impl Account {
     pub(super) fn head(&mut self, head: &Head) {
         let missing = head.first_ordinal.saturating_sub(self.ordinal);
         if head.offset > self.at || missing > 0 {
-            self.blocks_lost += u64::from(missing > 0);
+            self.blocks_lost = self.blocks_lost.saturating_add(u64::from(missing > 0));
             self.lose(self.at.min(head.offset)..head.offset, Some(missing), "nothing here is whole");
         }
         self.ordinal = head.end_ordinal();
@@ -74,7 +82,7 @@ impl Account {
         match missing {
             Some(0) => {}
             Some(missing) => {
-                self.blocks_lost += 1;
+                self.blocks_lost = self.blocks_lost.saturating_add(1);
                 self.lose(self.at..len, Some(missing), "nothing here is whole");
             }
             None if end == End::Missing && !self.all_seen && self.at < len => {

@@ -4,6 +4,14 @@
 //! their markers ([`chunks`]), and the events of their whole frames go to an ordinary writer ([`pass`]). Gaps between the ordinals
 //! of blocks tell how many events are missing ([`losses`]).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod chunks;
 mod losses;
 mod pass;
@@ -131,7 +139,7 @@ impl Recovery {
             Err(_) => None,
         };
         let tail_len = len.min(Footer::SIZE as u64);
-        let tail = read(&*source, len - tail_len, tail_len, Section::Footer, "F2")?;
+        let tail = read(&*source, len.saturating_sub(tail_len), tail_len, Section::Footer, "F2")?;
         let (footer, end) = match Footer::decode(&tail, len) {
             _ if !tail.ends_with(&Footer::MAGIC) => (None, End::Missing),
             Ok(footer) => (Some(footer), End::Whole),
@@ -230,7 +238,7 @@ impl Recovery {
             Some(footer) => footer.events.saturating_sub(summary.events),
             None => account.events_lost,
         };
-        let known = account.blocks_saved + account.blocks_in_part;
+        let known = account.blocks_saved.saturating_add(account.blocks_in_part);
         let tables =
             ReaderOptions::new().open_source(self.source).map(|file| file.verify(VerifyLevel::Quick));
         Ok(Recovered {
@@ -266,7 +274,7 @@ fn first_traits(source: &dyn Source) -> Result<Option<Traits>> {
         {
             return Ok(Some(traits));
         }
-        at = place + 1;
+        at = place.saturating_add(1);
     }
     Ok(None)
 }

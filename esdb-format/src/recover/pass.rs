@@ -1,5 +1,13 @@
 //! One pass over a damaged file: from marker to marker, every event that is whole on its way to the writer.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -61,7 +69,7 @@ impl<'a> Pass<'a> {
     pub(super) fn run(&mut self) -> Result<()> {
         let mut at = 0;
         while let Some(place) = self.chunks.find(at)? {
-            at = self.part(place)?.unwrap_or(place + 1);
+            at = self.part(place)?.unwrap_or(place.saturating_add(1));
         }
         Ok(())
     }
@@ -81,7 +89,7 @@ impl<'a> Pass<'a> {
             return self.dictionary(place);
         }
         if marker == Footer::MAGIC {
-            self.footer(place + 8)?;
+            self.footer(place.saturating_add(8))?;
         }
         Ok(None)
     }
@@ -103,7 +111,7 @@ impl<'a> Pass<'a> {
             }
             Err(error) if error.kind() == ErrorKind::Io => Err(error),
             Err(error) => {
-                self.account.blocks_lost += 1;
+                self.account.blocks_lost = self.account.blocks_lost.saturating_add(1);
                 self.account.lose(place..end, Some(head.count.into()), error.to_string());
                 Ok(self.behind(place, end))
             }
@@ -112,7 +120,7 @@ impl<'a> Pass<'a> {
 
     /// Where to go on after a damaged part: inside it, as long as that does not take too long.
     fn behind(&mut self, place: u64, end: u64) -> Option<u64> {
-        match self.budget.checked_sub(end - place) {
+        match self.budget.checked_sub(end.saturating_sub(place)) {
             Some(left) => {
                 self.budget = left;
                 None
@@ -123,7 +131,7 @@ impl<'a> Pass<'a> {
 
     /// Head and columns of a block, all of it decoded.
     fn columns(&mut self, head: Head) -> Result<Block> {
-        let start = head.offset + Head::SIZE as u64;
+        let start = head.offset.saturating_add(Head::SIZE as u64);
         let Some(bytes) = self.chunks.get(start, head.columns_len as usize)? else {
             return Err(Error::corrupt(
                 Section::Block,
@@ -144,7 +152,7 @@ impl<'a> Pass<'a> {
     fn events(&mut self, block: &Block) -> Result<()> {
         let (table, whole, times, indexes) =
             (block.frames()?, block.whole()?, block.times()?, block.indexes()?);
-        let (mut data, mut saved, mut lost) = (Vec::new(), 0, Lost::default());
+        let (mut data, mut saved, mut lost) = (Vec::new(), 0_u64, Lost::default());
         for number in 0..table.len() {
             let (frame, rows) = (whole.frame(table, number), table.rows(number));
             if let Err(error) = self.frame(&frame, &mut data) {
@@ -156,10 +164,14 @@ impl<'a> Pass<'a> {
             }
             for row in rows {
                 let (space, grouping) = block.keys_of(row);
-                let data = &data[whole.range_in(table, number, row)];
+                let (data, time) = (data.get(whole.range_in(table, number, row)), times.get(row));
+                let (Some(data), Some(&timestamp)) = (data, time) else {
+                    let reason = format!("event {row} is not in its frame");
+                    return Err(Error::corrupt(Section::Frame, frame.offset, "B7", reason));
+                };
                 let indexes = indexes.pairs(row).collect();
-                match self.writer.add(Event { space, grouping, timestamp: times[row], indexes, data }) {
-                    Ok(()) => saved += 1,
+                match self.writer.add(Event { space, grouping, timestamp, indexes, data }) {
+                    Ok(()) => saved = saved.saturating_add(1),
                     // Larger than the writer takes.
                     Err(error @ Error::Invalid(_)) if !self.writer.has_failed() => {
                         lost.add(&mut self.account, &frame, 1, &error);
@@ -169,11 +181,13 @@ impl<'a> Pass<'a> {
             }
         }
         lost.tell(&mut self.account);
-        self.account.events_saved += saved;
+        self.account.events_saved = self.account.events_saved.saturating_add(saved);
         match saved {
-            0 => self.account.blocks_lost += 1,
-            all if all == block.rows() as u64 => self.account.blocks_saved += 1,
-            _ => self.account.blocks_in_part += 1,
+            0 => self.account.blocks_lost = self.account.blocks_lost.saturating_add(1),
+            all if all == block.rows() as u64 => {
+                self.account.blocks_saved = self.account.blocks_saved.saturating_add(1)
+            }
+            _ => self.account.blocks_in_part = self.account.blocks_in_part.saturating_add(1),
         }
         Ok(())
     }
@@ -195,9 +209,9 @@ impl<'a> Pass<'a> {
         }
         match read_any_section(self.source, place, limits::DICTIONARY as u32) {
             Ok((_, sum, len)) if self.traits.dictionary == Some(sum) => {
-                self.account.understood(place, place + len);
+                self.account.understood(place, place.saturating_add(len));
                 self.account.all_seen |= place > Header::SIZE as u64;
-                Ok(Some(place + len))
+                Ok(Some(place.saturating_add(len)))
             }
             Err(error) if error.kind() == ErrorKind::Io => Err(error),
             _ => {
@@ -234,8 +248,8 @@ impl Lost {
             self.tell(account);
             *self = Self { bytes: frame.offset..frame.offset, events: 0, reason: error.to_string() };
         }
-        self.bytes.end = frame.offset + frame.len as u64;
-        self.events += events as u64;
+        self.bytes.end = frame.offset.saturating_add(frame.len as u64);
+        self.events = self.events.saturating_add(events as u64);
     }
 
     fn tell(&mut self, account: &mut Account) {

@@ -1,5 +1,13 @@
 //! Walking through the event blocks.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::sync::Arc;
 
 use crate::block::{Block, Head, read_block, read_head};
@@ -64,7 +72,7 @@ impl Walk<'_> {
                     derived = None;
                     // What the next entry states is the best there is.
                     let position = cursor.position();
-                    if let Ok(true) = cursor.go_to(position + 1) {
+                    if let Ok(true) = cursor.go_to(position.saturating_add(1)) {
                         ordinal = from_key64(cursor.key()).unwrap_or(ordinal);
                         let _ = cursor.go_to(position);
                     } else {
@@ -87,7 +95,7 @@ impl Walk<'_> {
             let (source, layout) = (self.file.source(), &self.file.footer.layout);
             let block = read_block(source, self.at, None, layout, self.file.codecs());
             let Some(block) = self.found.ok(block) else { return };
-            self.at += block.head().block_len();
+            self.at = self.at.saturating_add(block.head().block_len());
             ordinal = block.head().end_ordinal();
         }
     }
@@ -99,17 +107,19 @@ impl Walk<'_> {
         let head = read_head(self.file.source(), offset, &self.file.footer.layout)?;
         copy(self.file.source(), offset, head.block_len(), &mut self.bytes, Section::Block, "B1")?;
         self.hasher.update(&self.bytes);
-        self.digested += head.block_len();
+        self.digested = self.digested.saturating_add(head.block_len());
         let block = self.file.decode_block(entry, &self.bytes)?;
         let head: &Head = block.head();
         let (frames, whole) = (block.frames()?, block.whole()?);
-        self.seen.blocks += 1;
-        self.seen.frames += frames.len() as u64;
-        self.seen.frame_bytes += head.payload_len;
-        self.seen.column_bytes += head.block_len() - head.payload_len;
-        self.seen.data_bytes += whole.data_len() as u64;
+        self.seen.blocks = self.seen.blocks.saturating_add(1);
+        self.seen.frames = self.seen.frames.saturating_add(frames.len() as u64);
+        self.seen.frame_bytes = self.seen.frame_bytes.saturating_add(head.payload_len);
+        self.seen.column_bytes =
+            self.seen.column_bytes.saturating_add(head.block_len().saturating_sub(head.payload_len));
+        self.seen.data_bytes = self.seen.data_bytes.saturating_add(whole.data_len() as u64);
         // The frames fill the payload exactly.
-        let mut rest = &self.bytes[(head.payload_offset() - offset) as usize..];
+        let payload = head.payload_offset().saturating_sub(offset) as usize;
+        let mut rest = self.bytes.get(payload..).unwrap_or_default();
         for frame in 0..frames.len() {
             let frame = whole.frame(frames, frame);
             let (bytes, after) = rest.split_at(frame.len);
@@ -134,7 +144,9 @@ impl Walk<'_> {
         let (table, whole) = (block.frames()?, block.whole()?);
         for (number, column) in indexes.columns().iter().enumerate() {
             let mut used = vec![false; column.value_count()];
-            column.for_each_in(0..block.rows(), |_, place| used[place as usize] = true);
+            column.for_each_in(0..block.rows(), |_, place| {
+                used.get_mut(place as usize).into_iter().for_each(|used| *used = true);
+            });
             if used.contains(&false) {
                 return wrong("B8", format!("a value of index column {number} has no event"));
             }
@@ -148,23 +160,26 @@ impl Walk<'_> {
             frames.unpack(&whole.frame(table, number), &mut data)?;
             for row in table.rows(number) {
                 let (space, grouping) = block.keys_of(row);
-                let key = (space, grouping, times[row]);
+                let (data, time) = (data.get(whole.range_in(table, number, row)), times.get(row));
+                let (Some(data), Some(&time)) = (data, time) else {
+                    return wrong("B7", format!("event {row} is not in its frame"));
+                };
+                let key = (space, grouping, time);
                 let before = last.as_ref().map(|(space, grouping, time)| (&space[..], &grouping[..], *time));
                 if before.is_some_and(|before| before > key) {
                     return wrong("B5", format!("event {row} comes before the one before it"));
                 }
                 if before.is_none_or(|before| (before.0, before.1) != (space, grouping)) {
-                    *last = Some((space.to_vec(), grouping.to_vec(), times[row]));
+                    *last = Some((space.to_vec(), grouping.to_vec(), time));
                 } else if let Some(last) = last {
-                    last.2 = times[row];
+                    last.2 = time;
                 }
                 let pairs: Vec<_> = indexes.pairs(row).collect();
-                let data = &data[whole.range_in(table, number, row)];
-                into.content.add(space, grouping, times[row], pairs.len(), pairs.iter().copied(), data);
-                into.deriver.enter(space, grouping, times[row])?;
+                into.content.add(space, grouping, time, pairs.len(), pairs.iter().copied(), data);
+                into.deriver.enter(space, grouping, time)?;
                 numbers.clear();
                 numbers.extend(pairs.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
-                into.deriver.add(times[row], &numbers)?;
+                into.deriver.add(time, &numbers)?;
             }
         }
         into.deriver.relieve()

@@ -1,5 +1,13 @@
 //! Holding what the events say against what is stored.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::sync::Arc;
 
 use crate::codec::Decoder;
@@ -190,7 +198,7 @@ impl OpenName {
                 let reason = format!("entry {position} of the posting list is wrong");
                 return Err(self.values.value().corrupt("T5", reason));
             }
-            value.position += 1;
+            value.position = value.position.saturating_add(1);
             Ok(())
         })
     }

@@ -3,6 +3,14 @@
 //! One walk from the first byte to the last: [`blocks`], then the [`pages`] of all trees, then what the events say is
 //! held against what is stored ([`derived`]).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 mod blocks;
 mod derived;
 mod pages;
@@ -60,7 +68,7 @@ impl Verified {
     }
 
     fn note(&mut self, error: Error) {
-        self.problem_count += 1;
+        self.problem_count = self.problem_count.saturating_add(1);
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(error);
         }
@@ -130,7 +138,7 @@ impl Walk<'_> {
         self.trees();
         self.extra_sections();
         self.facts();
-        let footer_at = self.file.footer.file_len - Footer::SIZE as u64;
+        let footer_at = self.footer_offset();
         self.own(Section::Footer, footer_at, Footer::SIZE as u64);
         if self.level > VerifyLevel::Quick {
             self.file_digest();
@@ -183,12 +191,12 @@ impl Walk<'_> {
         match self.found.ok(dictionary) {
             Some((_, len)) => self.own(Section::Dictionary, at, len),
             // Where the next part begins can still be learnt from the head, if that is whole.
-            None => self.at += stated_section_len(self.file.source(), at).unwrap_or(0),
+            None => self.at = self.at.saturating_add(stated_section_len(self.file.source(), at).unwrap_or(0)),
         }
     }
 
     fn footer_offset(&self) -> u64 {
-        self.file.footer.file_len - Footer::SIZE as u64
+        self.file.footer.file_len.saturating_sub(Footer::SIZE as u64)
     }
 
     fn extra_sections(&mut self) {
@@ -197,7 +205,7 @@ impl Walk<'_> {
             let result = read(self.file.source(), offset, len, Section::Extra, "X4")
                 .and_then(|bytes| check(checksum, &bytes, Section::Extra, offset, "X4"));
             self.found.ok(result);
-            self.found.unknown_sections += 1;
+            self.found.unknown_sections = self.found.unknown_sections.saturating_add(1);
             self.own(Section::Extra, offset, len);
         }
     }
@@ -210,15 +218,15 @@ impl Walk<'_> {
     /// Digests what stands before `end` and was not digested yet.
     fn digest_up_to(&mut self, end: u64) -> Result<()> {
         while self.digested < end {
-            let len = (end - self.digested).min(PIECE);
+            let len = end.saturating_sub(self.digested).min(PIECE);
             self.hasher.update(&read(self.file.source(), self.digested, len, Section::File, "G1")?);
-            self.digested += len;
+            self.digested = self.digested.saturating_add(len);
         }
         Ok(())
     }
 
     fn file_digest(&mut self) {
-        let result = self.digest_up_to(self.footer_offset() + Footer::DIGESTED as u64);
+        let result = self.digest_up_to(self.footer_offset().saturating_add(Footer::DIGESTED as u64));
         if self.found.ok(result).is_some() && self.hasher.finalize() != self.file.footer.file_digest {
             self.found.note(Error::corrupt(
                 Section::File,

@@ -1,5 +1,13 @@
 //! Walking through the pages of all trees, in the order in which they stand in the file.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Section};
@@ -28,7 +36,7 @@ impl Walk<'_> {
         for (size, (section, root)) in sizes.iter_mut().zip(trees) {
             let result = self.pages(section, &root.page, root.entries, true);
             self.found.ok(result);
-            *size = self.at.saturating_sub(mark) + root.page.len;
+            *size = self.at.saturating_sub(mark).saturating_add(root.page.len);
             mark = self.at;
         }
         for (section, root) in trees {
@@ -81,7 +89,7 @@ impl Walk<'_> {
                 if last_key.replace(key).is_some_and(|last| last.as_slice() >= open.cursor.key()) {
                     return Err(page.corrupt("P2", "keys do not ascend from page to page"));
                 }
-                seen += 1;
+                seen = seen.saturating_add(1);
                 let cursor = open.cursor.clone();
                 self.entry(section, &cursor)?;
             }
@@ -108,9 +116,9 @@ impl Walk<'_> {
         match section {
             Section::Names => {
                 let entry = NameEntry::decode(cursor.value())?;
-                self.seen.names += 1;
-                self.seen.values += entry.values;
-                self.seen.entries += entry.extent.count;
+                self.seen.names = self.seen.names.saturating_add(1);
+                self.seen.values = self.seen.values.saturating_add(entry.values);
+                self.seen.entries = self.seen.entries.saturating_add(entry.extent.count);
                 self.pages(Section::Values, &entry.tree, entry.values, false)
             }
             Section::Values => {
@@ -143,7 +151,7 @@ struct OpenPage {
 fn check_page(page: &Arc<Page>, parent: Option<&OpenPage>, entries: u64) -> Result<()> {
     page.check_shape()?;
     if let Some(parent) = parent.map(|parent| parent.cursor.page())
-        && page.level() + 1 != parent.level()
+        && Some(page.level()) != parent.level().checked_sub(1)
     {
         return Err(page
             .corrupt("P3", format!("page of level {} below one of level {}", page.level(), parent.level())));
