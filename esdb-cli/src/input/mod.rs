@@ -81,7 +81,8 @@ impl Source {
         Self::new(open::name_of(path), stream, progress, layout, max_data)
     }
 
-    fn new(
+    /// The events of what was opened and unpacked. See [`open`](Self::open).
+    pub(crate) fn new(
         name: String,
         stream: Stream,
         progress: Progress,
