@@ -1,17 +1,10 @@
-//! Ways in for the fuzzer, behind the checksums. Built only with `--cfg fuzzing`.
+//! The columns of a block.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::block::{Block, Columns, Head};
-use crate::checksum::IGNORED;
 use crate::codecs::Codecs;
 use crate::compression::Codec;
-
-/// From now on wrong checksums are taken for right ones, so that what lies behind them is reached.
-pub fn ignore_checksums(ignore: bool) {
-    IGNORED.store(ignore, Ordering::Relaxed);
-}
 
 /// Decodes `columns` as those of a block of `rows` events, and asks it for everything.
 pub fn decode_columns(rows: u16, codec: u8, payload: u8, columns: &[u8]) {
