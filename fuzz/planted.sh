@@ -7,7 +7,7 @@ most=${1:-120}
 shift || true
 targets=${*:-$(basename -s .patch fuzz/planted/*.patch)}
 copy=$PWD/target/planted
-export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$PWD/target/planted-build
+export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$PWD/fuzz/target
 git worktree add --force --detach --quiet "$copy" HEAD
 trap 'git worktree remove --force "$copy"' EXIT
 failed=0
@@ -19,7 +19,7 @@ for target in $targets; do
         echo "$target: nothing found in $most s"
         failed=1
     elif grep -q "found something" "$copy/run.log"; then
-        echo "$target: found in $((SECONDS - start)) s: $(grep -m 1 -A 1 "panicked at" "$copy/run.log" | tail -n 1)"
+        echo "$target: found in $((SECONDS - start)) s: $(grep -a -m 1 -A 1 -E "panicked at|ERROR: libFuzzer" "$copy/run.log" | tail -n 1)"
     else
         cat "$copy/run.log"
         exit 2

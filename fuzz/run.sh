@@ -24,7 +24,7 @@ for target in ${*:-$(cargo fuzz list)}; do
     options=(-max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10)
     [ -f "dict/$target" ] && options+=(-dict="dict/$target")
     if ! cargo fuzz run "${flags[@]}" "$target" "$work/$target" "corpus/$target" -- "${options[@]}" >"$work/log" 2>&1; then
-        tail -n 60 "$work/log"
+        grep -a -A 20 -m 1 -E "panicked at|ERROR: libFuzzer" "$work/log" || tail -n 60 "$work/log"
         echo "$target: found something, see fuzz/artifacts/$target"
         exit 1
     fi
