@@ -5,8 +5,8 @@ cd "$(dirname "$0")"
 target=$1 folder=$2
 
 if [ "$target" = open ] || [ "$target" = recover ]; then
-    # The first byte says whether checksums count.
-    for vector in ../spec/vectors/*/*.esdb; do
+    # The first byte says whether checksums count. Of large files the good ones will do: they take their time.
+    for vector in $(find ../spec/vectors -name '*.esdb' \( -size -16 -o -path '*/good/*' \)); do
         for checks in 0 1; do
             { printf "\\$checks"; cat "$vector"; } >"$folder/$(basename "$vector").$checks"
         done
