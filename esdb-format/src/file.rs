@@ -391,7 +391,7 @@ mod tests {
         for i in 0..3_000 {
             let (space, grouping) = (format!("space {i:050}"), format!("grouping {i:030}"));
             key_bytes += space.len() + grouping.len();
-            writer.add(Event::new(&space, i, &data).grouping(&grouping)).unwrap();
+            writer.add(Event::new(&space, i, &data).grouping(&grouping).index("name", &grouping)).unwrap();
         }
         writer.finish().unwrap();
         let file = OpenFile::open(Box::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
@@ -406,6 +406,9 @@ mod tests {
         let stored = columns.head().columns_len as usize;
         let least = stored + starts_and_times + frames * size_of::<(u32, u64, usize, u32)>();
         assert!((least..2 * least).contains(&columns.memory()), "{} of {least}", columns.memory());
+        let indexes = file.indexes(&columns).unwrap();
+        let least = rows * ("grouping".len() + 31 + 2 * size_of::<u32>());
+        assert!((least..2 * least).contains(&indexes.memory()), "{} of {least}", indexes.memory());
         let keys = file.keys(&columns).unwrap();
         let least = key_bytes + 2 * rows * size_of::<u32>();
         assert!((least..2 * least).contains(&keys.memory()), "{} of {least}", keys.memory());

@@ -21,7 +21,7 @@ use crate::storage::FileSystem;
 use crate::tree::{PageSink, Pages};
 use crate::writer::{Writer, WriterOptions};
 
-pub use block::decode_columns;
+pub use block::{build_columns, columns};
 pub use lists::{build_list, column, damaged_list, list, time_frame};
 pub use tables::{build_tree, damaged_tree, entry, page, tree};
 
