@@ -321,6 +321,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_above_a_limit_are_rejected_where_they_stand() {
+        let mut decoder = decoder(&[9, 0xAC, 0x02, 1]);
+        assert_eq!(decoder.varint_up_to(9, "length", "X").unwrap(), 9);
+        let mut at_the_limit = decoder.clone();
+        assert_eq!(at_the_limit.varint_up_to(300, "length", "X").unwrap(), 300);
+        assert_eq!((at_the_limit.offset(), at_the_limit.remaining()), (103, 1));
+        let error = decoder.varint_up_to(299, "length", "X").unwrap_err();
+        assert_eq!(error.to_string(), "corrupt facts at byte 101: length is 300, at most 299 expected [X]");
+        let mut unpacked = Decoder::unpacked(&[0xAC, 0x02, 5], 100, Section::Facts);
+        unpacked.varint("X").unwrap();
+        unpacked.varint("X").unwrap();
+        assert_eq!(unpacked.offset(), 100);
+    }
+
+    #[test]
     fn key64_orders_like_its_number() {
         let mut keys: Vec<_> = [0, 1, 255, 256, u64::MAX].map(key64).to_vec();
         let sorted = keys.clone();

@@ -420,6 +420,38 @@ mod tests {
     use crate::event::Event;
     use crate::writer::WriterOptions;
 
+    #[test]
+    fn what_is_kept_weighs_no_less_than_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().frame_size(256).create(&path).unwrap();
+        let (mut key_bytes, data) = (0, vec![7; 300]);
+        for i in 0..3_000 {
+            let (space, grouping) = (format!("space {i:050}"), format!("grouping {i:030}"));
+            key_bytes += space.len() + grouping.len();
+            writer.add(Event::new(&space, i, &data).grouping(&grouping).index("name", &grouping)).unwrap();
+        }
+        writer.finish().unwrap();
+        let file = OpenFile::open(Box::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
+        let file = Arc::new(file);
+        let mut blocks = file.blocks().cursor();
+        assert!(blocks.next().unwrap());
+        let entry = BlockEntry::decode(blocks.key(), blocks.value()).unwrap();
+        let columns = file.columns(&entry).unwrap();
+        let (rows, frames) = (columns.rows(), columns.frames().unwrap().len());
+        assert_eq!((rows, frames), (3_000, 3_000));
+        let starts_and_times = rows * (size_of::<u32>() + size_of::<i64>());
+        let stored = columns.head().columns_len as usize;
+        let least = stored + starts_and_times + frames * size_of::<(u32, u64, usize, u32)>();
+        assert!((least..2 * least).contains(&columns.memory()), "{} of {least}", columns.memory());
+        let indexes = file.indexes(&columns).unwrap();
+        let least = rows * ("grouping".len() + 31 + 2 * size_of::<u32>());
+        assert!((least..2 * least).contains(&indexes.memory()), "{} of {least}", indexes.memory());
+        let keys = file.keys(&columns).unwrap();
+        let least = key_bytes + 2 * rows * size_of::<u32>();
+        assert!((least..2 * least).contains(&keys.memory()), "{} of {least}", keys.memory());
+    }
+
     /// Values that share nearly everything take a few bytes each in the file, and all of their bytes in memory.
     #[test]
     fn the_cache_weighs_index_values_as_they_are_in_memory() {

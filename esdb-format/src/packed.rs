@@ -419,6 +419,30 @@ mod tests {
         assert!(frame_len(&values) < 16);
     }
 
+    /// All widths are tried here, one after the other.
+    #[test]
+    fn frames_take_the_least_bytes() {
+        let noise = |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for seed in 0..300 {
+            let (narrow, wide, rare) = (44 + seed % 20, 1 + seed % 64, 2 + noise(seed) % 60);
+            let values: Vec<u64> = (0..1 + noise(seed + 7) % 128)
+                .map(|i| noise(seed * 1000 + i) >> if noise(i) % rare == 0 { 64 - wide } else { narrow })
+                .map(|value| value % (1 << 63))
+                .collect();
+            let base = values.iter().copied().min().unwrap();
+            let widest = values.iter().map(|value| bits(value - base)).max().unwrap();
+            let size = |width: usize| match values.iter().filter(|&&value| bits(value - base) > width).count()
+            {
+                0 => packed_len(values.len(), width),
+                more => packed_len(values.len(), width) + 2 + more + packed_len(more, widest - width),
+            };
+            let mut head = vec![0];
+            head.put_varint(base);
+            let least = (0..=widest).map(size).min().unwrap();
+            assert_eq!(frame_len(&values), head.len() + least, "{seed}");
+        }
+    }
+
     #[test]
     fn a_constant_frame_takes_two_bytes() {
         assert_eq!(frame_len(&[9; 128]), 2);

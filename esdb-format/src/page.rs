@@ -361,6 +361,24 @@ mod tests {
     }
 
     #[test]
+    fn damage_is_named_where_it_stands() {
+        let mut builder = PageBuilder::default();
+        builder.add(b"a", b"value");
+        builder.add(b"b", b"value");
+        let mut bytes = builder.take(0);
+        // Behind level, count and restart stand the two entries, of 3 lengths, a key of 1 byte and a value of 5.
+        let second = 5 + 3 + 1 + 5;
+        bytes[second] = 9;
+        let page = Arc::new(Page::decode(bytes, 1000, Section::Spaces).unwrap());
+        let mut cursor = PageCursor::new(page);
+        assert!(cursor.next().unwrap());
+        assert_eq!(cursor.value().offset(), 1000 + 5 + 3 + 1);
+        let error = cursor.next().unwrap_err().to_string();
+        let expected = "corrupt spaces table at byte 1014: shared prefix is 9, at most 1 expected [K1]";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
     fn every_truncation_is_rejected() {
         let mut builder = PageBuilder::default();
         for key in keys(40) {

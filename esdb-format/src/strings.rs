@@ -109,3 +109,71 @@ impl Strings {
         Ok(self.bytes.get(start..).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Section;
+
+    fn decoded(strings: &[&[u8]]) -> Strings {
+        let (mut bytes, mut previous) = (Vec::new(), &[][..]);
+        for string in strings {
+            put_string(previous, string, &mut bytes);
+            previous = string;
+        }
+        let mut decoder = Decoder::new(&bytes, 0, Section::Block);
+        let mut skipped = decoder.clone();
+        let mut all = Strings::default();
+        for (at, string) in strings.iter().enumerate() {
+            assert_eq!(all.decode(&mut decoder, at == 0).unwrap(), *string);
+            Strings::skip(&mut skipped).unwrap();
+        }
+        assert!(decoder.finish("X").is_ok() && skipped.finish("X").is_ok());
+        all
+    }
+
+    #[test]
+    fn strings_come_back_and_count_their_bytes() {
+        let strings: [&[u8]; 6] = [b"", b"a", b"abc", b"abd", b"ab", b"b"];
+        let mut all = decoded(&strings);
+        assert!(all.iter().eq(strings));
+        assert_eq!((all.len(), all.bytes()), (6, 10));
+        all.shrink();
+        assert_eq!(all.memory(), 10 + 6 * size_of::<u32>());
+        all.clear();
+        assert_eq!((all.len(), all.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn limits_hold_on_both_sides() {
+        let error = |all: &mut Strings, bytes: &[u8]| {
+            let mut decoder = Decoder::new(bytes, 0, Section::Block);
+            all.decode(&mut decoder, false).map(drop).unwrap_err().to_string()
+        };
+        let mut all = decoded(&[&[7; limits::KEY]]);
+        let mut again = Vec::new();
+        put_string(&[7; limits::KEY], &[7; limits::KEY], &mut again);
+        while all.bytes() + limits::KEY <= limits::AREA {
+            all.decode(&mut Decoder::new(&again, 0, Section::Block), false).unwrap();
+        }
+        let (mut last, left) = (Vec::new(), limits::AREA - all.bytes());
+        last.put_varint(left as u64);
+        last.put_bytes(b"");
+        assert!(error(&mut all, &again).contains("keys of a block exceed 33554432 bytes"));
+        all.decode(&mut Decoder::new(&last, 0, Section::Block), false).unwrap();
+        assert_eq!(all.bytes(), limits::AREA);
+        assert!(error(&mut all, &[0, 1, 7]).contains("keys of a block exceed"));
+
+        let mut all = decoded(&[b"abc"]);
+        assert!(error(&mut all, &[4, 0]).contains("4 bytes shared with a string of 3"));
+        let mut long = vec![3];
+        long.put_bytes(&[0; limits::KEY - 2]);
+        assert!(error(&mut all, &long).contains("key of 3 and 65533 bytes"));
+        let mut longest = vec![3];
+        longest.put_bytes(&[0; limits::KEY - 3]);
+        assert_eq!(
+            all.decode(&mut Decoder::new(&longest, 0, Section::Block), false).unwrap().len(),
+            limits::KEY
+        );
+    }
+}

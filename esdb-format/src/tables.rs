@@ -229,3 +229,102 @@ impl BlockEntry {
         Ok(Self { first_ordinal, handle, first, last })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Section;
+
+    fn rule<T>(bytes: &[u8], decode: impl Fn(Decoder<'_>) -> Result<T>) -> &'static str {
+        let result = decode(Decoder::new(bytes, 0, Section::Spaces));
+        result.err().and_then(|error| error.problem().map(|problem| problem.rule)).unwrap_or("")
+    }
+
+    /// What is encoded, decoded; every truncation is refused, and what stands behind it.
+    fn check<T: PartialEq + std::fmt::Debug>(
+        entry: &T,
+        encode: impl Fn(&T, &mut Vec<u8>),
+        decode: impl Fn(Decoder<'_>) -> Result<T>,
+        with_rest: bool,
+    ) {
+        let mut bytes = Vec::new();
+        encode(entry, &mut bytes);
+        assert_eq!(&decode(Decoder::new(&bytes, 0, Section::Spaces)).unwrap(), entry);
+        if !with_rest {
+            for len in 0..bytes.len() {
+                assert_eq!(rule(&bytes[..len], &decode), "P4", "{entry:?} {len}");
+            }
+            bytes.push(0);
+            assert_eq!(rule(&bytes, &decode), "P4", "{entry:?}");
+        }
+    }
+
+    const EXTENT: Extent = Extent { count: 300, first: -5, last: i64::MAX };
+    const HANDLE: Handle = Handle { offset: 70_000, len: 500, checksum: 0xDEAD_BEEF };
+
+    #[test]
+    fn entries_round_trip() {
+        let space = |groupings, only_grouping| SpaceEntry {
+            first_ordinal: 9,
+            extent: EXTENT,
+            groupings,
+            only_grouping,
+        };
+        check(&space(300, None), SpaceEntry::encode, SpaceEntry::decode, false);
+        check(&space(1, Some(b"g".to_vec())), SpaceEntry::encode, SpaceEntry::decode, true);
+        assert_eq!(space(2, None).ordinals(), 9..309);
+        let grouping = GroupingEntry { first: 7, extent: EXTENT };
+        check(&grouping, GroupingEntry::encode, GroupingEntry::decode, false);
+        let name = NameEntry { values: 300, extent: EXTENT, tree: HANDLE };
+        check(&name, NameEntry::encode, NameEntry::decode, false);
+        let block = BlockEntry { first_ordinal: 77, handle: HANDLE, first: i64::MIN, last: i64::MAX };
+        check(&block, BlockEntry::encode, |decoder| BlockEntry::decode(&key64(77), decoder), false);
+        assert_eq!(rule(&[], |decoder| BlockEntry::decode(b"short", decoder)), "P4");
+    }
+
+    #[test]
+    fn impossible_counts_and_times_are_rejected() {
+        let extent = |count: u64, first: i64, span: u64| {
+            let mut bytes = Vec::new();
+            bytes.put_varint(count);
+            bytes.put_svarint(first);
+            bytes.put_varint(span);
+            bytes
+        };
+        let space = |first: u64, extent: Vec<u8>, groupings: u8| {
+            let mut bytes = Vec::new();
+            bytes.put_varint(first);
+            [bytes, extent, vec![groupings]].concat()
+        };
+        for (bytes, expected) in [
+            (space(0, extent(0, 0, 0), 0), "T2"),
+            (space(0, extent(1 << 63, 0, 0), 2), "T2"),
+            (space(0, extent(5, 1, i64::MAX as u64), 2), "T2"),
+            (space(0, extent(5, 0, i64::MAX as u64), 2), ""),
+            (space(0, extent(5, 0, 0), 0), "T2"),
+            (space(0, extent(5, 0, 0), 6), "T2"),
+            (space(0, extent(5, 0, 0), 5), ""),
+            (space(u64::MAX - 5, extent(5, 0, 0), 5), ""),
+            (space(u64::MAX - 4, extent(5, 0, 0), 5), "T2"),
+        ] {
+            assert_eq!(rule(&bytes, SpaceEntry::decode), expected, "{bytes:?}");
+        }
+        let name = |values: u8, count: u64| {
+            let mut bytes = [vec![values], extent(count, 0, 0)].concat();
+            HANDLE.encode(&mut bytes);
+            bytes
+        };
+        for (bytes, expected) in [(name(0, 5), "T4"), (name(6, 5), "T4"), (name(5, 5), "")] {
+            assert_eq!(rule(&bytes, NameEntry::decode), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn extents_join() {
+        let mut total = None;
+        for time in [5, -7, 5] {
+            Extent::of(time).join_into(&mut total);
+        }
+        assert_eq!(total, Some(Extent { count: 3, first: -7, last: 5 }));
+    }
+}

@@ -175,6 +175,8 @@ mod tests {
             ordinals.iter().map(|&ordinal| Place { ordinal, run: run_of(ordinal) }).collect();
         encode(&places, -7, &mut bytes);
         let frame = TimeFrame::decode(Decoder::new(&bytes, 0, SECTION)).unwrap();
+        assert!(frame.memory() >= size_of::<TimeFrame>() + 8 * frame.bases.len() + 2 * frame.codes.len());
+        assert!(frame.memory() <= size_of::<TimeFrame>() + 11 * ordinals.len());
         let mut all = Vec::new();
         frame.ordinals(&mut all);
         assert_eq!((frame.timestamp, all.as_slice(), frame.is_tight()), (-7, ordinals, true));

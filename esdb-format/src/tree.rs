@@ -428,6 +428,40 @@ pub(crate) mod tests {
         }
     }
 
+    /// A page of two children of two entries each, that states `before` of them.
+    fn forged(before: [u64; 2], level: u8, entries: u64) -> (Memory, Root) {
+        let mut memory = Memory::default();
+        let mut parent = PageBuilder::default();
+        for (number, before) in (0..).zip(before) {
+            let mut child = PageBuilder::default();
+            child.add(&key64(number * 10), b"v");
+            child.add(&key64(number * 10 + 1), b"v");
+            let mut value = Vec::new();
+            write(&child.take(level), &mut memory).unwrap().encode(&mut value);
+            value.put_varint(before);
+            parent.add(&key64(number * 10), &value);
+        }
+        let page = write(&parent.take(1), &mut memory).unwrap();
+        (memory, Root { page, entries })
+    }
+
+    #[test]
+    fn pages_that_lead_astray_end_a_move() {
+        let moves = |before, level, entries| {
+            let (memory, root) = forged(before, level, entries);
+            let cursor = || Tree::new(&memory, root, Section::Blocks).cursor();
+            let rule =
+                |result: Result<bool>| result.err().and_then(|error| error.problem().map(|found| found.rule));
+            (rule(cursor().go_to(0)), rule(cursor().floor(&key64(11))), rule(cursor().go_to(3)))
+        };
+        assert_eq!(moves([0, 2], 0, 4), (None, None, None));
+        assert_eq!(moves([1, 2], 0, 4), (Some("P3"), None, None));
+        assert_eq!(moves([0, 4], 0, 4), (None, Some("P3"), Some("P3")));
+        assert_eq!(moves([0, 2], 0, 3), (None, Some("P3"), None));
+        assert_eq!(moves([0, 2], 1, 4), (Some("P3"), Some("P3"), Some("P3")));
+        assert_eq!(moves([0, 2], 0, 5).2, None);
+    }
+
     #[test]
     fn oversized_keys_still_make_a_tree() {
         let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());

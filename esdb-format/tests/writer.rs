@@ -154,7 +154,10 @@ fn limits_hold_on_both_sides() {
     event.indexes = values[1..].iter().map(|value| (&b"n"[..], value.as_slice())).collect();
     writer.add(event.clone()).unwrap();
     event.indexes.push((b"n", &values[0]));
-    assert!(writer.add(event).is_err());
+    assert!(writer.add(event.clone()).is_err());
+    let parts: Vec<Vec<u8>> = (0..=256_u16).map(|i| [&i.to_le_bytes()[..], &[0; 65_528]].concat()).collect();
+    event.indexes = parts.iter().map(|value| (&b"wide"[..], value.as_slice())).collect();
+    assert!(writer.add(event).unwrap_err().to_string().contains("bytes of index pairs, at most 16777216"));
     // A refused event leaves the writer as it was.
     let summary = writer.finish().unwrap();
     assert_eq!(summary.events, 2);
@@ -267,4 +270,31 @@ fn a_giant_event_ends_the_sample_as_full() {
     let counts: Vec<u64> = (0..20).map(|i| 800 + i * 200).collect();
     assert!(counts.iter().any(|&count| !has_dictionary(count, None) && has_dictionary(count, giant())));
     assert!(counts.iter().all(|&count| !has_dictionary(count, None) || has_dictionary(count, giant())));
+}
+
+#[test]
+fn what_cannot_be_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, words) in [
+        (folder.path().to_owned(), "is a folder"),
+        (folder.path().join(".."), "is a folder"),
+        (folder.path().join("no folder/file.esdb"), "cannot create"),
+        ("/dev/null".into(), "is not a regular file"),
+    ] {
+        let message = WriterOptions::new().replace(true).create(&path).err().unwrap().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn a_failed_writer_refuses_every_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let options = WriterOptions::new().memory(8 << 20).spill_folder(&missing);
+    let mut writer = options.create(folder.path().join("file.esdb")).unwrap();
+    let data = vec![7; 1 << 20];
+    let failed = (0..200).rev().find_map(|time| writer.add(Event::new("s", time, &data)).err()).unwrap();
+    assert!(failed.to_string().contains("missing"), "{failed}");
+    let again = writer.add(Event::new("s", 0, "")).unwrap_err().to_string();
+    assert_eq!(again, writer.finish().unwrap_err().to_string());
 }

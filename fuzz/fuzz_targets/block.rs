@@ -1,4 +1,4 @@
-//! Any bytes as the columns of a block: decoding ends, and what it accepts can be asked for every row.
+//! Any bytes as the columns of a block; any rows as columns and back, and those columns damaged.
 
 #![no_main]
 
@@ -6,7 +6,9 @@ use esdb_format::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Some((head, columns)) = bytes.split_at_checked(4) {
-        fuzzing::decode_columns(u16::from_le_bytes([head[0], head[1]]), head[2], head[3], columns);
+    let Some((&kind, bytes)) = bytes.split_first() else { return };
+    match kind % 2 {
+        0 => fuzzing::columns(bytes),
+        _ => fuzzing::build_columns(bytes),
     }
 });

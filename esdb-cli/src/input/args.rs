@@ -129,8 +129,8 @@ fn parse_max_event(text: &str) -> Result<usize, String> {
 pub(crate) struct Input {
     /// `-` for standard input.
     pub(crate) path: PathBuf,
-    layout: Layout,
-    max_data: usize,
+    pub(crate) layout: Layout,
+    pub(crate) max_data: usize,
 }
 
 impl Input {

@@ -26,7 +26,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Of an input that does not come from [`open`].
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn none() -> Self {
         Self { read: Arc::default() }
     }
@@ -81,7 +81,7 @@ pub(crate) fn open(path: &Path) -> Result<(Stream, Progress), Fatal> {
 }
 
 /// Unpacks gzip and zstd and makes sure that what comes out is text.
-fn unpack(mut input: impl Read + Send + 'static, name: &str) -> Result<Stream, Fatal> {
+pub(crate) fn unpack(mut input: impl Read + Send + 'static, name: &str) -> Result<Stream, Fatal> {
     let failed = |error: io::Error| Fatal(format!("{name}: {error}"));
     let head = read_head(&mut input).map_err(failed)?;
     let is_gzip = head.starts_with(b"\x1f\x8b");

@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn an_end_inside_a_record_is_an_error() {
+        for (bytes, whole) in [(&[][..], true), (&[0x80], false), (&[3, 1, 2], false), (&[2, 1, 2], true)] {
+            let mut spool = Spool::new(&SpillFolder::of_system(), 1 << 20);
+            spool.memory.extend_from_slice(bytes);
+            let result = spool.into_reader().next_bytes(&mut Vec::new());
+            assert_eq!(result.is_ok(), whole, "{bytes:?}");
+        }
+        let mut reader = Spool::new(&SpillFolder::of_system(), 1 << 20).into_reader();
+        assert!(reader.number().is_err() && reader.bytes(&mut Vec::new()).is_err());
+    }
+
+    #[test]
     fn a_missing_folder_is_named() {
         let folder = SpillFolder::new(Arc::new(FileSystem), Path::new("/nowhere/at all"));
         let mut spool = Spool::new(&folder, 0);

@@ -419,3 +419,21 @@ impl<'a> Fetch<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_ordinals_are_sorted_whatever_their_span() {
+        for (count, shift) in [(0, 0), (1, 0), (2_047, 20), (2_048, 20), (5_000, 0), (5_000, 30), (5_000, 63)]
+        {
+            let noise = |i: u32| u64::from(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift;
+            let mut wanted: Vec<(u64, u32)> = (0..count).map(|i| (noise(i), i)).collect();
+            let mut expected = wanted.clone();
+            expected.sort_unstable();
+            sort_by_ordinal(&mut wanted);
+            assert_eq!(wanted, expected, "{count} {shift}");
+        }
+    }
+}

@@ -108,10 +108,18 @@ impl Sample {
 
     /// Three shapes, each of at most 64 KiB.
     pub(crate) fn all() -> [Self; 3] {
+        Self::parts(1)
+    }
+
+    /// The same shapes with one in `part` of the events, in as many blocks.
+    pub(crate) fn parts(part: usize) -> [Self; 3] {
+        let new = |name, codec, count, block: usize| {
+            Self::new(name, codec, (count / part) as u64, block.div_ceil(part))
+        };
         let samples = [
-            Self::new("small-zstd", Codec::Zstd { level: 3 }, 400, 60),
-            Self::new("plain", Codec::None, 160, 40),
-            Self::new("wide-lz4", Codec::Lz4, 800, 200),
+            new("small-zstd", Codec::Zstd { level: 3 }, 400, 60),
+            new("plain", Codec::None, 160, 40),
+            new("wide-lz4", Codec::Lz4, 800, 200),
         ];
         for sample in &samples {
             assert!(

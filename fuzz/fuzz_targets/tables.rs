@@ -1,0 +1,17 @@
+//! Any bytes as entries, pages and trees of the tables; any entries through a tree and back.
+
+#![no_main]
+
+use esdb_format::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&kind, bytes)) = bytes.split_first() else { return };
+    match kind % 5 {
+        0 => fuzzing::entry(bytes),
+        1 => fuzzing::page(bytes),
+        2 => fuzzing::tree(bytes),
+        3 => fuzzing::damaged_tree(bytes),
+        _ => fuzzing::build_tree(bytes),
+    }
+});
