@@ -202,7 +202,10 @@ pub fn column(bytes: &[u8]) {
     let marks = Marks::set(&mut decoder, stored.len(), count);
     let mut part = Vec::new();
     if let (Ok(marks), true) = (&marks, start <= end) {
-        let found = marks.decode(Decoder::new(stored, 0, Section::Block), start..end, &mut part);
+        let found = marks.decode(Decoder::new(stored, 0, Section::Block), start..end, |some| {
+            part.extend_from_slice(some);
+            Ok(())
+        });
         assert!(all.is_err() || found.is_ok());
     }
     let Ok((numbers, len)) = all else { return };
