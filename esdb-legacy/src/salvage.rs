@@ -1,0 +1,248 @@
+//! Spaces that no table of spaces leads to.
+//!
+//! Each space ends with a table of its own, whose mark is searched for; its entries tell how far before it the space begins. Where even
+//! that table is lost, blocks are followed from the beginning of the space: their events can be saved, without grouping and indexes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use esdb_format::Result;
+
+use crate::archive::spaces_of;
+use crate::blocks::run_of_sections;
+use crate::bytes::Bytes;
+use crate::entries::Entries;
+use crate::grouping::{self, Grouping};
+use crate::input::Input;
+use crate::report::Quoted;
+use crate::space::{Context, Kind, MARK, Space, kind_of};
+use crate::table::{MAGIC, Table};
+
+/// How much is searched at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// Bytes of the length behind a table.
+const LENGTH: u64 = 8;
+
+/// Ids of spaces by where they begin.
+#[derive(Default)]
+pub(crate) struct Ids {
+    by_start: HashMap<u64, Vec<u8>>,
+    /// How much smaller places may have become, by a piece of the file that is missing.
+    shift: u64,
+}
+
+impl Ids {
+    pub(crate) fn new(shift: u64) -> Self {
+        Self { by_start: HashMap::new(), shift }
+    }
+
+    pub(crate) fn add(&mut self, start: u64, id: &[u8]) {
+        self.by_start.entry(start).or_insert_with(|| id.to_vec());
+    }
+
+    fn take(&mut self, start: u64) -> Option<Vec<u8>> {
+        self.by_start.remove(&start).or_else(|| self.by_start.remove(&start.checked_add(self.shift)?))
+    }
+}
+
+/// A space that was found.
+enum Found {
+    Whole(Space),
+    /// Blocks behind the beginning of a space, whose table is lost.
+    Blocks(Range<u64>),
+}
+
+/// Brings over what is found in parts of an archive that no entry of its table accounts for. Spaces whose id is lost are numbered on from
+/// `unknown`.
+///
+/// # Errors
+///
+/// I/O if the file cannot be read; Invalid if nobody takes the events.
+pub(crate) fn read(
+    context: &mut Context<'_>,
+    input: &Input<'_>,
+    gaps: Vec<Range<u64>>,
+    mut ids: Ids,
+    unknown: &mut u64,
+) -> Result<()> {
+    let mut found = BTreeMap::new();
+    for gap in gaps {
+        Search { context, input: input.over(gap.clone()), ids: &mut ids, found: &mut found }.run(gap)?;
+    }
+    // One id and one space are left: they belong together.
+    let mut only = None;
+    let without: Vec<u64> = found.keys().copied().filter(|start| !ids.knows(*start)).collect();
+    if let ([start], 1) = (&without[..], ids.by_start.len() + without.len() - found.len()) {
+        only = ids.by_start.keys().copied().find(|at| !found.contains_key(at)).map(|at| (*start, at));
+    }
+    for (start, space) in found {
+        let id = match only.filter(|(only, _)| *only == start) {
+            Some((_, at)) => ids.by_start.remove(&at),
+            None => ids.take(start),
+        };
+        let id = id.unwrap_or_else(|| {
+            *unknown += 1;
+            let id = format!("unknown-{unknown}").into_bytes();
+            context.account.lose(start..start, format_args!("the id of a space is lost, it is now {}", Quoted(&id)));
+            id
+        });
+        match space {
+            Found::Whole(space) => space.read(context, input, &id)?,
+            Found::Blocks(blocks) => read_blocks(context, input, &id, start, blocks)?,
+        }
+    }
+    Ok(())
+}
+
+impl Ids {
+    fn knows(&self, start: u64) -> bool {
+        let shifted = start.checked_add(self.shift);
+        self.by_start.contains_key(&start) || shifted.is_some_and(|start| self.by_start.contains_key(&start))
+    }
+}
+
+struct Search<'c, 's, 'i> {
+    context: &'c mut Context<'s>,
+    input: Input<'i>,
+    ids: &'c mut Ids,
+    /// By where they begin.
+    found: &'c mut BTreeMap<u64, Found>,
+}
+
+impl Search<'_, '_, '_> {
+    fn run(&mut self, gap: Range<u64>) -> Result<()> {
+        let mut at = gap.start;
+        // Index blocks that turn out to be none may cost as much as the gap twice over.
+        let mut budget = 2 * (gap.end - gap.start);
+        let mut from = gap.start;
+        while let Some(magic) = find_magic(&mut self.input, from)? {
+            from = magic + 1;
+            let Some(table) = Table::before(&mut self.input, magic, at, &mut budget)? else { continue };
+            let behind = (table.end + LENGTH).min(gap.end);
+            let ends_well = self.input.get(table.end, LENGTH as usize)?.and_then(|len| Bytes(len).u64());
+            if ends_well != Some(table.end - table.start) {
+                let reason = "the length behind a table is wrong or missing";
+                self.context.account.lose(table.end..behind, reason);
+            }
+            if let Some(ids) = spaces_of(&mut self.input, &table)? {
+                self.rest(at..table.start)?;
+                self.ids_of(ids, &table);
+            } else {
+                self.space(at, table)?;
+            }
+            (at, from) = (behind, behind);
+        }
+        self.rest(at..gap.end)
+    }
+
+    /// A table of spaces that is not the file's last, or is not where it should be.
+    fn ids_of(&mut self, ids: Vec<(u64, Vec<u8>)>, table: &Table) {
+        let note = format!("a table of spaces at byte {} is not the file's last", table.start);
+        self.context.account.report.notes.push(note);
+        for (start, id) in ids {
+            self.ids.add(start, &id);
+        }
+    }
+
+    /// A space by its table, behind `floor`.
+    fn space(&mut self, floor: u64, table: Table) -> Result<()> {
+        let len = Space::sections_len(&mut self.input, &table)?;
+        let (start, missing) = match table.start.checked_sub(len) {
+            Some(start) if start >= floor => (start, 0),
+            _ => (floor, (floor + len).saturating_sub(table.start)),
+        };
+        if missing > 0 {
+            let reason = format_args!("{missing} bytes are missing in the space that begins here");
+            self.context.account.lose(start..table.start, reason);
+        }
+        self.rest(floor..start)?;
+        self.found.insert(start, Found::Whole(Space { start, missing, table }));
+        Ok(())
+    }
+
+    /// A part without a table that can be found by its mark: spaces follow one another from its beginning.
+    fn rest(&mut self, rest: Range<u64>) -> Result<()> {
+        let mut at = rest.start;
+        while at < rest.end {
+            self.input.focus(rest.clone());
+            let is_space = self.input.get(at, 1)? == Some(&[MARK]);
+            let blocks_end = if is_space { run_of_sections(&mut self.input, at + 1, |_| ())? } else { at };
+            let Some((table, is_whole)) = Table::walk(&mut self.input, blocks_end)? else {
+                if blocks_end > at + 1 {
+                    self.found.insert(at, Found::Blocks(at + 1..blocks_end));
+                }
+                self.lose(blocks_end..rest.end)?;
+                break;
+            };
+            if !is_whole {
+                self.context.account.lose(table.start..table.end, "the end of a table is damaged");
+            }
+            let behind = (table.end + LENGTH).min(rest.end);
+            match spaces_of(&mut self.input, &table)? {
+                Some(ids) if !is_space => self.ids_of(ids, &table),
+                _ if is_space => {
+                    self.found.insert(at, Found::Whole(Space { start: at, missing: 0, table }));
+                }
+                _ => self.lose(at..behind)?,
+            }
+            at = behind;
+        }
+        let whole = 0..u64::MAX;
+        self.input.focus(whole);
+        Ok(())
+    }
+
+    fn lose(&mut self, bytes: Range<u64>) -> Result<()> {
+        if !bytes.is_empty() {
+            self.context.account.lose(bytes, "nothing here can be read");
+        }
+        Ok(())
+    }
+}
+
+/// Where a table's mark stands next.
+///
+/// # Errors
+///
+/// I/O if the file cannot be read.
+pub(crate) fn find_magic(input: &mut Input<'_>, mut from: u64) -> Result<Option<u64>> {
+    loop {
+        let piece = input.up_to(from, PIECE)?;
+        if let Some(at) = memchr::memmem::find(piece, &MAGIC) {
+            return Ok(Some(from + at as u64));
+        }
+        if piece.len() < PIECE {
+            return Ok(None);
+        }
+        from += (PIECE - MAGIC.len() + 1) as u64;
+    }
+}
+
+/// Brings over the events of a space of which only blocks are left: each run of blocks up to one that is not full is a section.
+fn read_blocks(context: &mut Context<'_>, input: &Input<'_>, id: &[u8], base: u64, blocks: Range<u64>) -> Result<()> {
+    let mut content = input.over(blocks.clone());
+    let mut sections = Vec::new();
+    let mut start = blocks.start;
+    run_of_sections(&mut content, blocks.start, |end| sections.push(std::mem::replace(&mut start, end)..end))?;
+    let is_cut = start < blocks.end;
+    if is_cut {
+        sections.push(start..blocks.end);
+    }
+    context.account.lose(blocks, format_args!("space {}: its table is lost, and with it all names and indexes", Quoted(id)));
+    context.space_events = 0;
+    let mut unknown = 0;
+    let count = sections.len();
+    for (number, section) in sections.into_iter().enumerate() {
+        if kind_of(&mut content, base, section.clone())? == Kind::Index {
+            break;
+        }
+        unknown += 1;
+        let name = format!("unknown-{unknown}").into_bytes();
+        let is_cut = is_cut && number + 1 == count;
+        let grouping = Grouping { space: id, base, name: &name, section, is_cut };
+        grouping::read(context, &mut content, &grouping, &mut Entries::none())?;
+    }
+    context.account.report.spaces += u64::from(context.space_events > 0);
+    Ok(())
+}
