@@ -209,7 +209,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
                 }
                 Record::Cut { len } => {
                     let available = (self.content().len() - at) as u64;
-                    if len > available.saturating_add(most_left) {
+                    // A single byte may be the end marker.
+                    if available > 1 && len > available.saturating_add(most_left) {
                         self.astray(at, None, "a record is longer than its section")?;
                     } else if len > self.context.options.max_event as u64 {
                         let Some(header) = header_len(self.content(), at) else { return Ok(()) };
@@ -312,9 +313,11 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
 
     /// Removes rows from one on, whose entries are lost with them.
     fn pop(&mut self, from: usize) {
-        let batch = &mut self.context.sink.batch;
-        let pairs: usize = batch.rows.drain(from.min(batch.rows.len())..).map(|row| row.pairs.len()).sum();
-        self.context.account.report.entries_lost += pairs as u64;
+        let Context { sink, account, .. } = &mut *self.context;
+        for row in sink.batch.rows.drain(from.min(sink.batch.rows.len())..) {
+            account.report.entries_lost += row.pairs.len() as u64;
+            account.report.events_lost += u64::from(!row.pairs.is_empty());
+        }
         self.vouched = self.vouched.min(from);
     }
 

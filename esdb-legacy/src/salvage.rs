@@ -68,7 +68,7 @@ pub(crate) fn read(
 ) -> Result<()> {
     let mut found = BTreeMap::new();
     for gap in gaps {
-        Search { context, input: input.over(gap.clone()), ids: &mut ids, found: &mut found }.run(gap)?;
+        Search { context, input: input.over(gap.clone()), gap, ids: &mut ids, found: &mut found }.run()?;
     }
     // One id and one space are left: they belong together.
     let mut only = None;
@@ -104,14 +104,17 @@ impl Ids {
 
 struct Search<'c, 's, 'i> {
     context: &'c mut Context<'s>,
+    /// Its region is the gap.
     input: Input<'i>,
+    gap: Range<u64>,
     ids: &'c mut Ids,
     /// By where they begin.
     found: &'c mut BTreeMap<u64, Found>,
 }
 
 impl Search<'_, '_, '_> {
-    fn run(&mut self, gap: Range<u64>) -> Result<()> {
+    fn run(&mut self) -> Result<()> {
+        let gap = self.gap.clone();
         let mut at = gap.start;
         // Index blocks that turn out to be none may cost as much as the gap twice over.
         let mut budget = 2 * (gap.end - gap.start);
@@ -150,8 +153,10 @@ impl Search<'_, '_, '_> {
         let len = Space::sections_len(&mut self.input, &table)?;
         let (start, missing) = match table.start.checked_sub(len) {
             Some(start) if start >= floor => (start, 0),
-            _ => (floor, (floor + len).saturating_sub(table.start)),
+            // A loss that is larger than what is left is none.
+            _ => (floor, floor.saturating_add(len).saturating_sub(table.start)),
         };
+        let missing = if missing < table.start - floor { missing } else { 0 };
         if missing > 0 {
             let reason = format_args!("{missing} bytes are missing in the space that begins here");
             self.context.account.lose(start..table.start, reason);
@@ -188,8 +193,7 @@ impl Search<'_, '_, '_> {
             }
             at = behind;
         }
-        let whole = 0..u64::MAX;
-        self.input.focus(whole);
+        self.input.focus(self.gap.clone());
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use esdb_format::{Result, limits};
 
 use crate::batch::Sink;
-use crate::blocks::{Blocks, tiles};
+use crate::blocks::{Blocks, run_of_sections, tiles};
 use crate::bytes::Bytes;
 use crate::entries::{Entries, Place, Sorter};
 use crate::grouping::{self, Grouping};
@@ -39,12 +39,22 @@ pub(crate) struct Context<'s> {
     pair_bytes: usize,
     /// Keys whose index leads to an event without data: the first entry that does, and from which on all were hidden anyway.
     stops: HashMap<u64, (u64, u64)>,
+    stray: Stray,
+}
+
+/// Index entries of one block of events that point at no record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stray {
+    /// Where the block begins in the file.
+    block: u64,
+    places: u64,
+    entries: u64,
 }
 
 impl<'s> Context<'s> {
     pub(crate) fn new(options: &'s Options, account: Account, sink: Sink) -> Self {
         let splits = Splits::new(&options.split_index);
-        Self { options, splits, account, sink, space_events: 0, pair_bytes: 0, stops: HashMap::new() }
+        Self { options, splits, account, sink, space_events: 0, pair_bytes: 0, stops: HashMap::new(), stray: Stray::default() }
     }
 
     /// Gives the next entry's pair to the event that is being read, whose first pair is `first_pair`.
@@ -91,10 +101,22 @@ impl<'s> Context<'s> {
         }
         self.account.report.events_lost += 1;
         self.account.report.entries_lost += count;
-        let at = base.wrapping_add(place.block());
-        let reason = format_args!("{count} index entries point at byte {} of the block there, where no record begins", place.offset());
-        self.account.lose(at..at, reason);
+        let block = base.wrapping_add(place.block());
+        if self.stray.block != block {
+            self.tell_stray();
+        }
+        let Stray { places, entries, .. } = self.stray;
+        self.stray = Stray { block, places: places + 1, entries: entries + count };
         Ok(())
+    }
+
+    /// Tells which entries of the last block were given up.
+    pub(crate) fn tell_stray(&mut self) {
+        let Stray { block, places, entries } = std::mem::take(&mut self.stray);
+        if places > 0 {
+            let reason = format_args!("{entries} index entries point at {places} places in the block here, where no record is");
+            self.account.lose(block..block, reason);
+        }
     }
 
     /// Counts what the old reader hides behind events without data, at the end of a space.
@@ -192,6 +214,7 @@ impl Space {
                 context.lose_entries_at(&mut entries, self.start)?;
             }
         }
+        context.tell_stray();
         context.count_stops();
         context.account.report.spaces += u64::from(context.space_events > 0);
         Ok(())
@@ -296,8 +319,8 @@ impl Space {
         let (mut len, mut cursor) = (1, table.cursor());
         while cursor.advance(input)? {
             let range = Entry::new(&[], cursor.value()).range;
-            // An entry that reaches beyond the file is damaged.
-            if range.end <= table.start {
+            // One that does not follow the one before, and lies beyond the table, is damaged.
+            if range.start == len || range.end <= table.start {
                 len = range.end.max(len);
             }
         }
@@ -364,8 +387,7 @@ impl<'t> Sections<'t> {
             }
             let (at, limit) = (self.at, self.limit());
             let Some(entry) = self.ahead.pop_front() else {
-                self.at = limit;
-                return Ok((at < limit).then(|| self.section(Vec::new(), at..limit)));
+                return if at < limit { self.unnamed(input, at..limit).map(Some) } else { Ok(None) };
             };
             let range = entry.range.clone();
             let follows = self.ahead.front().map_or(limit, |next| next.range.start);
@@ -376,7 +398,7 @@ impl<'t> Sections<'t> {
                     return Ok(Some(self.section(entry.key, range)));
                 }
                 self.ahead.push_front(entry);
-                return Ok(Some(self.section(Vec::new(), at..range.start)));
+                return self.unnamed(input, at..range.start).map(Some);
             }
             // It is where no section can be: it may still be the one before the next.
             let reason = "the table states a place for it where no section is";
@@ -390,6 +412,19 @@ impl<'t> Sections<'t> {
     fn tiles(&self, input: &mut Input<'_>, range: &Range<u64>) -> Result<bool> {
         let (place, _) = self.space.place(input, range)?;
         tiles(input, place)
+    }
+
+    /// The first section of a part that no entry names: it ends behind a block that is not full.
+    fn unnamed(&mut self, input: &mut Input<'_>, range: Range<u64>) -> Result<Section> {
+        let (place, _) = self.space.place(input, &range)?;
+        let mut ends = Vec::new();
+        run_of_sections(&mut input.over(place.clone()), place.start, |end| {
+            if ends.is_empty() {
+                ends.push(end);
+            }
+        })?;
+        let end = ends.first().map_or(range.end, |end| range.start + (end - place.start));
+        Ok(self.section(Vec::new(), range.start..end))
     }
 
     fn section(&mut self, mut key: Vec<u8>, range: Range<u64>) -> Section {
