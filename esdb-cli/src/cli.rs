@@ -4,7 +4,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::Usage;
-use crate::commands::{convert, count, groupings, import, indexes, info, merge, recover, scan, spaces, verify};
+use crate::commands::{
+    convert, count, groupings, import, indexes, info, merge, recover, scan, spaces, verify,
+};
 use crate::outcome::{Failure, Outcome};
 
 /// An archive for event history, in files you can copy

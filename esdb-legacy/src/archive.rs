@@ -83,25 +83,12 @@ fn find_table(context: &mut Context<'_>, input: &mut Input<'_>) -> Result<Option
 }
 
 /// Where an entry of the table of spaces says that a space is; empty if it says nothing.
-fn region_of(value: &[u8]) -> Range<u64> {
+pub(crate) fn region_of(value: &[u8]) -> Range<u64> {
     let mut value = Bytes(value);
     match (value.u64(), value.u64()) {
         (Some(start), Some(len)) if value.0.is_empty() => start..start.saturating_add(len),
         _ => 0..0,
     }
-}
-
-/// The ids of a table of spaces and where it says that they are; `None` if it is another table.
-pub(crate) fn spaces_of(input: &mut Input<'_>, table: &Table) -> Result<Option<Vec<(u64, Vec<u8>)>>> {
-    let (mut spaces, mut cursor) = (Vec::new(), table.cursor());
-    while cursor.advance(input)? {
-        let region = region_of(cursor.value());
-        if region.is_empty() {
-            return Ok(None);
-        }
-        spaces.push((region.start, cursor.key().to_vec()));
-    }
-    Ok(Some(spaces))
 }
 
 /// What the table of spaces says.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use esdb_format::{Error, Event, Result, Writer};
+use esdb_format::{Error, Event, Result};
 
 /// A batch is handed on when it takes so many bytes.
 const FULL: usize = 1 << 20;
@@ -89,8 +89,8 @@ impl Batch {
         }
     }
 
-    /// Adds all events to a file.
-    pub(crate) fn write(&self, writer: &mut Writer) -> Result<()> {
+    /// Calls `each` with all events.
+    pub(crate) fn for_each(&self, each: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
         let part = |range: &Range<usize>| self.strings.get(range.clone()).unwrap_or_default();
         for group in &self.groups {
             let (space, grouping) = (part(&group.space), part(&group.grouping));
@@ -98,7 +98,7 @@ impl Batch {
                 let pairs = self.pairs.get(row.pairs.clone()).unwrap_or_default();
                 let indexes = pairs.iter().map(|pair| self.parts(*pair)).collect();
                 let data = self.content.get(row.data.clone()).unwrap_or_default();
-                writer.add(Event { space, grouping, timestamp: row.timestamp, indexes, data })?;
+                each(Event { space, grouping, timestamp: row.timestamp, indexes, data })?;
             }
         }
         Ok(())

@@ -68,12 +68,15 @@ impl Blocks {
                     self.at += HEADER;
                     continue;
                 }
-                Some(header) if header.len > 0 && self.is_followed(input, start + header.size())? => (header, None),
+                Some(header) if header.len > 0 && self.is_followed(input, start + header.size())? => {
+                    (header, None)
+                }
                 other => (self.mend(input, start, other)?, Some("the block's header is damaged")),
             };
-            self.at = start + header.size();
+            self.at = self.end.min(start + header.size());
             let is_last = self.at == self.end;
-            let Some(body) = input.get(start + HEADER, header.len.into())? else { break };
+            // Of a damaged end there may be less than a header.
+            let body = input.get(start + HEADER, header.len.into())?.unwrap_or_default();
             let (decoder, decoded) = (&mut self.decoder, &mut *self.decoded);
             let (len, damage) = match decode(decoder, header.encoding, body, is_last, decoded) {
                 Some(len) => (Some(len), damage),
@@ -94,8 +97,10 @@ impl Blocks {
     fn header_at(&self, input: &mut Input<'_>, at: u64) -> Result<Option<Header>> {
         let Some(bytes) = input.get(at, HEADER as usize)? else { return Ok(None) };
         let mut header = Bytes(bytes);
-        let (len, encoding) = (header.u16().unwrap_or(u16::MAX), header.0.first().copied().unwrap_or(u8::MAX));
-        Ok((usize::from(len) <= BLOCK && self.end - at >= HEADER).then_some(Header { len, encoding }))
+        let (len, encoding) =
+            (header.u16().unwrap_or(u16::MAX), header.0.first().copied().unwrap_or(u8::MAX));
+        let fits = usize::from(len) <= BLOCK && self.end.saturating_sub(at) >= HEADER;
+        Ok(fits.then_some(Header { len, encoding }))
     }
 
     /// Whether a block may end here: at the section's end, or before what looks like a header.
@@ -207,7 +212,9 @@ pub(crate) fn run_of_sections(input: &mut Input<'_>, start: u64, mut end: impl F
     let mut blocks = Blocks::new(start..input.region().end);
     while let Some(header) = blocks.header_at(input, blocks.at)? {
         let Some(body) = input.get(blocks.at + HEADER, header.len.into())? else { break };
-        let Some(len) = decode(&mut blocks.decoder, header.encoding, body, true, &mut blocks.decoded) else { break };
+        let Some(len) = decode(&mut blocks.decoder, header.encoding, body, true, &mut blocks.decoded) else {
+            break;
+        };
         blocks.at += header.size();
         if len < BLOCK {
             end(blocks.at);

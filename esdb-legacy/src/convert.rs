@@ -6,13 +6,16 @@ use std::path::Path;
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
-use esdb_format::{Error, LegacyKind, Result, Source, Writer, open_plain};
+use esdb_format::{Error, Event, LegacyKind, Result, Source, Writer, open_plain};
 
 use crate::batch::Sink;
 use crate::input::Input;
 use crate::report::{Account, Report};
 use crate::space::Context;
 use crate::{archive, stream};
+
+/// Begins a file of today's format (spec §3.2).
+const TODAY: &[u8] = b"\x89ESDB\r\n\x1a";
 
 /// How an event of a stream tells its timestamp, in the unit of the new file: from its data. The error says why it does not.
 pub type ReadTimestamp = Box<dyn Fn(&[u8]) -> std::result::Result<i64, String> + Send + Sync>;
@@ -43,7 +46,10 @@ impl Default for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("memory", &self.memory).field("space", &self.space).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("memory", &self.memory)
+            .field("space", &self.space)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,6 +131,9 @@ impl Legacy {
     ///
     /// Those of [`open`](Self::open).
     pub fn open_source(source: Box<dyn Source>) -> Result<Self> {
+        if Input::new(&*source).up_to(0, TODAY.len())? == TODAY {
+            return Err(Error::Invalid("this is a file of today's format already".into()));
+        }
         let kind = match LegacyKind::of(&*source)? {
             Some(kind) => kind,
             None if archive::may_be(&mut Input::new(&*source))? => LegacyKind::Archive,
@@ -144,27 +153,48 @@ impl Legacy {
         self.source.len()
     }
 
-    /// Adds all events that can be read to a writer, whose unit should be seconds for an archive. `progress` is told now and then how
-    /// many bytes have been read, of somewhat more or less than the file has.
-    ///
-    /// Events come in file order, as far as the old file has it: groupings larger than an eighth of the memory come in parts, which the
-    /// writer sorts.
-    ///
-    /// Cost: the file is read once, its tables and index sections once more at most; damaged parts are searched twice more.
-    /// Memory: twice what [`Options::memory`] says, and some of the largest event.
+    /// Adds all events that can be read to a writer, whose unit should be seconds. `progress` is told now and then how many bytes have
+    /// been read, of about as many as the file has.
     ///
     /// # Errors
     ///
-    /// I/O if the file cannot be read or temporary files cannot be written; what the writer says. Foreign if the file is damaged and
-    /// nothing of it can be read.
-    pub fn convert(&self, options: &Options, writer: &mut Writer, progress: &mut dyn FnMut(u64)) -> Result<Report> {
+    /// Those of [`for_each`](Self::for_each), and what the writer says.
+    pub fn convert(
+        &self,
+        options: &Options,
+        writer: &mut Writer,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Report> {
+        self.for_each(options, &mut |event| writer.add(event), progress)
+    }
+
+    /// Calls `each` with all events that can be read, on the caller's thread, while another one reads. `progress` is told now and then
+    /// how many bytes have been read, of about as many as the file has.
+    ///
+    /// Events come in order of space, grouping and timestamp, and those with equal ones as they were added, with these exceptions:
+    /// groupings that take more than an eighth of the memory come in parts, the newest first; spaces whose place is wrong in the
+    /// table of spaces, or whose id is lost, come last.
+    ///
+    /// Cost: the file is read once, its tables twice; damaged parts are searched before. Memory: [`Options::memory`], and a few
+    /// times the largest event.
+    ///
+    /// # Errors
+    ///
+    /// I/O if the file cannot be read or temporary files cannot be written; Foreign if the file is damaged and nothing of it can be
+    /// read; what `each` returns.
+    pub fn for_each(
+        &self,
+        options: &Options,
+        each: &mut dyn FnMut(Event<'_>) -> Result<()>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Report> {
         let report = thread::scope(|scope| {
             // None waits in between: a batch can be as large as a grouping.
             let (full, batches) = sync_channel(0);
             let (empty, spare) = channel();
             let reader = scope.spawn(move || self.read(options, Sink::new(full, spare)));
             for mut batch in batches {
-                batch.write(writer)?;
+                batch.for_each(each)?;
                 progress(batch.read);
                 batch.clear();
                 // The reader may have ended already.

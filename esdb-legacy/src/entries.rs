@@ -63,6 +63,8 @@ pub(crate) struct StoredKey {
     name: Range<usize>,
     value_end: usize,
     hidden_from: u64,
+    /// Where the times of its entries begin.
+    times: usize,
 }
 
 /// How much of a run is compressed at once, and about how much memory takes the merging of one, in bytes.
@@ -74,6 +76,8 @@ pub(crate) struct Sorter {
     entries: Vec<Entry>,
     keys: Vec<StoredKey>,
     bytes: Vec<u8>,
+    /// How many times there will be, for entries that are never written out.
+    times: usize,
     runs: Vec<Range<u64>>,
     file: Option<File>,
 }
@@ -81,7 +85,15 @@ pub(crate) struct Sorter {
 impl Sorter {
     /// Takes about `memory` bytes.
     pub(crate) fn new(memory: usize) -> Self {
-        Self { memory, entries: Vec::new(), keys: Vec::new(), bytes: Vec::new(), runs: Vec::new(), file: None }
+        Self {
+            memory,
+            entries: Vec::new(),
+            keys: Vec::new(),
+            bytes: Vec::new(),
+            times: 0,
+            runs: Vec::new(),
+            file: None,
+        }
     }
 
     /// Begins the entries of a key, which follow until the next one's.
@@ -91,7 +103,13 @@ impl Sorter {
         let name = start..self.bytes.len();
         self.bytes.extend_from_slice(key.value);
         let Key { number, hidden_from, .. } = key;
-        self.keys.push(StoredKey { number, name, value_end: self.bytes.len(), hidden_from });
+        self.keys.push(StoredKey {
+            number,
+            name,
+            value_end: self.bytes.len(),
+            hidden_from,
+            times: self.times,
+        });
     }
 
     /// Adds an entry of the last key.
@@ -101,8 +119,14 @@ impl Sorter {
     /// I/O if the entries cannot be written out.
     pub(crate) fn entry(&mut self, place: Place, number: u64) -> Result<()> {
         let key = (self.keys.len() - 1) as u32;
-        self.entries.push(Entry { place, key, number: number.min(u32::MAX.into()) as u32 });
-        let taken = self.entries.len() * size_of::<Entry>() + self.keys.len() * size_of::<StoredKey>() + self.bytes.len();
+        let number = number.min(u32::MAX.into()) as u32;
+        self.entries.push(Entry { place, key, number });
+        let times = self.keys.last().map_or(0, |key| key.times + number as usize + 1);
+        self.times = times.max(self.times);
+        let taken = self.entries.len() * size_of::<Entry>()
+            + self.times * size_of::<u32>()
+            + self.keys.len() * size_of::<StoredKey>()
+            + self.bytes.len();
         if taken >= self.memory {
             self.spill()?;
         }
@@ -112,7 +136,10 @@ impl Sorter {
     /// Writes the entries out, and keeps the last key.
     fn spill(&mut self) -> Result<()> {
         self.entries.sort_unstable();
-        let failed = |source| Error::Io { context: "cannot write index entries to a temporary file".to_owned(), source };
+        let failed = |source| Error::Io {
+            context: "cannot write index entries to a temporary file".to_owned(),
+            source,
+        };
         let mut file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile().map_err(failed)?,
@@ -129,6 +156,7 @@ impl Sorter {
         self.runs.push(start..end);
         self.file = Some(file);
         self.entries.clear();
+        self.times = 0;
         if let Some(last) = self.keys.pop() {
             let range = last.name.start..last.value_end;
             let moved = range.start;
@@ -136,7 +164,7 @@ impl Sorter {
             self.bytes.truncate(range.len());
             let name = 0..last.name.len();
             self.keys.clear();
-            self.keys.push(StoredKey { name, value_end: last.value_end - moved, ..last });
+            self.keys.push(StoredKey { name, value_end: last.value_end - moved, times: 0, ..last });
         }
         Ok(())
     }
@@ -149,7 +177,14 @@ impl Sorter {
     pub(crate) fn finish(mut self) -> Result<Entries> {
         if self.runs.is_empty() {
             self.entries.sort_unstable();
-            return Ok(Entries::Memory { at: 0, entries: self.entries, keys: self.keys, bytes: self.bytes });
+            let times = vec![NO_TIME; self.times];
+            return Ok(Entries::Memory {
+                at: 0,
+                entries: self.entries,
+                keys: self.keys,
+                bytes: self.bytes,
+                times,
+            });
         }
         self.spill()?;
         let Some(file) = self.file else { return Ok(Entries::none()) };
@@ -174,16 +209,29 @@ fn stored<'a>(key: &StoredKey, bytes: &'a [u8]) -> Key<'a> {
     }
 }
 
+/// Of an entry whose event was not found.
+const NO_TIME: u32 = u32::MAX;
+
 /// Sorted entries.
 pub(crate) enum Entries {
-    Memory { at: usize, entries: Vec<Entry>, keys: Vec<StoredKey>, bytes: Vec<u8> },
-    Merged { heads: BinaryHeap<Reverse<Head>>, file: File },
+    Memory {
+        at: usize,
+        entries: Vec<Entry>,
+        keys: Vec<StoredKey>,
+        bytes: Vec<u8>,
+        /// Of the events of each key's entries, in their stored order, as far as they were found.
+        times: Vec<u32>,
+    },
+    Merged {
+        heads: BinaryHeap<Reverse<Head>>,
+        file: File,
+    },
 }
 
 impl Entries {
     /// Not one.
     pub(crate) fn none() -> Self {
-        Self::Memory { at: 0, entries: Vec::new(), keys: Vec::new(), bytes: Vec::new() }
+        Self::Memory { at: 0, entries: Vec::new(), keys: Vec::new(), bytes: Vec::new(), times: Vec::new() }
     }
 
     /// The place of the next entry.
@@ -197,11 +245,35 @@ impl Entries {
     /// The key of the next entry, and its number among the key's entries.
     pub(crate) fn head(&self) -> Option<(Key<'_>, u64)> {
         match self {
-            Self::Memory { at, entries, keys, bytes } => {
+            Self::Memory { at, entries, keys, bytes, .. } => {
                 let entry = entries.get(*at)?;
                 Some((stored(keys.get(entry.key as usize)?, bytes), entry.number.into()))
             }
             Self::Merged { heads, .. } => heads.peek().map(|head| (head.0.key(), head.0.number)),
+        }
+    }
+
+    /// The next entry's event has this timestamp.
+    pub(crate) fn set_time(&mut self, timestamp: u32) {
+        if let Self::Memory { at, entries, keys, times, .. } = self
+            && let Some(entry) = entries.get(*at)
+            && let Some(key) = keys.get(entry.key as usize)
+            && let Some(time) = times.get_mut(key.times + entry.number as usize)
+        {
+            *time = timestamp;
+        }
+    }
+
+    /// Calls `each` with the keys whose entries are not in order of time: some point at other events than they should. Entries that
+    /// were written out are not looked at.
+    pub(crate) fn for_each_misordered(&self, mut each: impl FnMut(Key<'_>)) {
+        let Self::Memory { keys, bytes, times, .. } = self else { return };
+        let ends = keys.iter().skip(1).map(|key| key.times).chain([times.len()]);
+        for (key, end) in keys.iter().zip(ends) {
+            let own = times.get(key.times..end).unwrap_or_default();
+            if !own.iter().filter(|time| **time != NO_TIME).is_sorted_by(|a, b| a >= b) {
+                each(stored(key, bytes));
+            }
         }
     }
 
@@ -239,7 +311,9 @@ impl<'f> RunWriter<'f> {
     }
 
     fn add(&mut self, place: Place, number: u64, key: Key<'_>) -> io::Result<()> {
-        for value in [place.0, number, key.number, key.hidden_from, key.name.len() as u64, key.value.len() as u64] {
+        for value in
+            [place.0, number, key.number, key.hidden_from, key.name.len() as u64, key.value.len() as u64]
+        {
             put_uvarint(&mut self.piece, value);
         }
         self.piece.extend_from_slice(key.name);
@@ -283,7 +357,17 @@ pub(crate) struct Head {
 impl Head {
     fn new(run: Range<u64>) -> Self {
         let place = Place(0);
-        Self { run, piece: Vec::new(), at: 0, place, number: 0, key_number: 0, hidden_from: 0, name: 0..0, value_end: 0 }
+        Self {
+            run,
+            piece: Vec::new(),
+            at: 0,
+            place,
+            number: 0,
+            key_number: 0,
+            hidden_from: 0,
+            name: 0..0,
+            value_end: 0,
+        }
     }
 
     fn key(&self) -> Key<'_> {

@@ -45,9 +45,14 @@ pub(crate) struct Grouping<'a> {
 
 /// A record as its bytes say.
 enum Record {
-    Whole { timestamp: u32, data: Range<usize> },
+    Whole {
+        timestamp: u32,
+        data: Range<usize>,
+    },
     /// Its bytes are not all there.
-    Cut { len: u64 },
+    Cut {
+        len: u64,
+    },
     /// No number that could be a length.
     Broken,
 }
@@ -98,13 +103,23 @@ enum Target {
     Nowhere,
 }
 
+/// A block whose content is in the batch.
+#[derive(Clone, Debug)]
+struct Decoded {
+    /// In the file.
+    bytes: Range<u64>,
+    /// Offset of its header in the space.
+    offset: u64,
+    /// Where its content begins in the batch's: it may have begun before the batch did.
+    start: i64,
+}
+
 struct Reading<'c, 's, 'g> {
     context: &'c mut Context<'s>,
     grouping: &'g Grouping<'g>,
     entries: &'c mut Entries,
-    /// The blocks whose content is in the batch: offset in the space, and place of the content. A block may have begun before the
-    /// batch did.
-    blocks: Vec<(u64, i64)>,
+    /// The blocks whose content is in the batch.
+    blocks: Vec<Decoded>,
     /// Of these, the one that the last entry looked at pointed to.
     block: usize,
     /// Where the next record begins in the batch's content; `None` while that is not known.
@@ -160,12 +175,11 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         self.context.account.lose(bytes, format_args!("{place}: {reason}"));
     }
 
-    /// Where a place in the content is in the file: the block, from the beginning of its header on.
+    /// The block of a place in the content, in the file.
     fn file_range(&self, at: usize) -> Range<u64> {
-        let behind = self.blocks.partition_point(|(_, start)| *start <= at as i64);
-        let start = behind.checked_sub(1).and_then(|block| self.blocks.get(block)).map_or(0, |(offset, _)| *offset);
-        let next = self.blocks.get(behind).map(|(offset, _)| self.grouping.base.wrapping_add(*offset));
-        self.grouping.base.wrapping_add(start)..next.unwrap_or(self.grouping.section.end)
+        let behind = self.blocks.partition_point(|block| block.start <= at as i64);
+        let block = behind.checked_sub(1).and_then(|block| self.blocks.get(block));
+        block.map_or(self.grouping.section.clone(), |block| block.bytes.clone())
     }
 
     /// Takes a block's content.
@@ -186,7 +200,9 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         let skipped = self.skip.min(content.len() as u64);
         self.skip -= skipped;
         let Some(rest) = content.get(skipped as usize..).filter(|rest| !rest.is_empty()) else { return };
-        self.blocks.push((block.bytes.start.wrapping_sub(self.grouping.base), batch.content.len() as i64 - skipped as i64));
+        let offset = block.bytes.start.wrapping_sub(self.grouping.base);
+        let start = batch.content.len() as i64 - skipped as i64;
+        self.blocks.push(Decoded { bytes: block.bytes.clone(), offset, start });
         batch.content.extend_from_slice(rest);
     }
 
@@ -204,7 +220,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
                     self.take(at, timestamp, data)?;
                 }
                 Record::Whole { data, .. } => {
-                    self.refuse_data(data.len() as u64, at);
+                    self.refuse(at, data.len() as u64)?;
                     self.at = Some(data.end);
                 }
                 Record::Cut { len } => {
@@ -214,7 +230,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
                         self.astray(at, None, "a record is longer than its section")?;
                     } else if len > self.context.options.max_event as u64 {
                         let Some(header) = header_len(self.content(), at) else { return Ok(()) };
-                        self.refuse_data(len, at);
+                        self.refuse(at, len)?;
                         self.skip = len + header - available;
                         self.context.sink.batch.content.truncate(at);
                     } else {
@@ -227,23 +243,33 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         Ok(())
     }
 
-    fn refuse_data(&mut self, len: u64, at: usize) {
+    /// The record at `at` has too much data: it is left out, and its index entries with it.
+    fn refuse(&mut self, at: usize, len: u64) -> Result<()> {
         let most = self.context.options.max_event;
+        let bytes = self.file_range(at);
+        self.lose(bytes, format_args!("an event of {len} bytes is left out: at most {most} are allowed"));
         self.context.account.report.events_lost += 1;
-        self.lose(self.file_range(at), format_args!("an event of {len} bytes is left out: at most {most} are allowed"));
+        while matches!(self.next_target(at)?, Target::At(found) if found == at) {
+            self.context.account.report.entries_lost += 1;
+            self.entries.pass()?;
+        }
+        Ok(())
     }
 
     /// Where an entry points.
     fn target(&mut self, place: Place) -> Target {
-        while self.blocks.get(self.block + 1).is_some_and(|(offset, _)| *offset <= place.block()) {
+        while self.blocks.get(self.block + 1).is_some_and(|block| block.offset <= place.block()) {
             self.block += 1;
         }
         match self.blocks.get(self.block) {
-            Some(&(offset, start)) if offset == place.block() => match usize::try_from(start + place.offset() as i64) {
-                Ok(at) => Target::At(at),
-                Err(_) => Target::Nowhere,
-            },
-            Some((offset, _)) if *offset < place.block() && self.block + 1 == self.blocks.len() => Target::Later,
+            Some(block) if block.offset == place.block() => {
+                // A block that is not full ends before.
+                let at = usize::try_from(block.start + place.offset() as i64).ok();
+                at.filter(|at| *at <= self.content().len()).map_or(Target::Nowhere, Target::At)
+            }
+            Some(block) if block.offset < place.block() && self.block + 1 == self.blocks.len() => {
+                Target::Later
+            }
             None => Target::Later,
             _ => Target::Nowhere,
         }
@@ -273,7 +299,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             self.vouched = self.context.sink.batch.rows.len();
             // The end of a full block and the beginning of the next one are the same place.
             while matches!(target, Target::At(found) if found == at) {
-                self.context.take_entry(self.entries, first_pair, data.is_empty())?;
+                self.context.take_entry(self.entries, first_pair, timestamp, data.is_empty())?;
                 target = self.next_target(at)?;
             }
         }
@@ -327,7 +353,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         let mut from = self.context.sink.batch.rows.len() - zeros;
         let start = self.context.sink.batch.rows.get(from).map_or(at, |row| row.data.start);
         let before = self.context.sink.batch.rows.get(from.wrapping_sub(1)).filter(|_| from > self.first_row);
-        let ends_in_zeros = |row: &Row| self.content().get(row.data.clone()).is_some_and(|data| data.ends_with(&[0; 4]));
+        let ends_in_zeros =
+            |row: &Row| self.content().get(row.data.clone()).is_some_and(|data| data.ends_with(&[0; 4]));
         if before.is_some_and(ends_in_zeros) {
             from -= 1;
         }
@@ -426,10 +453,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         self.context.sink.hand_on()?;
         let content = &mut self.context.sink.batch.content;
         content.extend_from_slice(&rest);
-        self.blocks.retain(|(_, start)| start + BLOCK as i64 >= next as i64);
-        for (_, start) in &mut self.blocks {
-            *start -= next as i64;
-        }
+        self.blocks.retain(|block| block.start + BLOCK as i64 >= next as i64);
+        self.blocks.iter_mut().for_each(|block| block.start -= next as i64);
         (self.block, self.at, self.from) = (0, Some(0), 0);
         (self.first_row, self.vouched) = (0, 0);
         Ok(())
@@ -468,7 +493,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         }
         let zeros = self.rows().iter().rev().take_while(|row| is_zeros(row)).count();
         if zeros >= LIKE_LOST_PAGES {
-            let reason = format!("{zeros} events of time 0 without data at the end: lost pages look like this");
+            let reason =
+                format!("{zeros} events of time 0 without data at the end: lost pages look like this");
             self.lose(self.grouping.section.clone(), reason);
         }
         let end = self.grouping.section.end.wrapping_sub(self.grouping.base);

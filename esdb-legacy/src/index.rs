@@ -54,6 +54,8 @@ pub(crate) fn read(
         first: Some(Vec::new()),
         hidden_from: None,
         strays: 0,
+        last: None,
+        misplaced: 0,
     };
     let is_long = index.section.end - index.section.start > READ_AT_ONCE;
     while let Some((block, content)) = blocks.next(input)? {
@@ -94,6 +96,9 @@ struct Reading<'c, 's, 'i> {
     hidden_from: Option<u64>,
     /// Entries that point outside of the space's sections.
     strays: u64,
+    last: Option<Place>,
+    /// Entries that point before the one before, in the same block: events of a block are in order.
+    misplaced: u64,
 }
 
 impl Reading<'_, '_, '_> {
@@ -135,10 +140,15 @@ impl Reading<'_, '_, '_> {
             let is_inside = (1..self.index.start_in_space).contains(&block) && usize::from(offset) <= BLOCK;
             match Place::new(block, offset).filter(|_| is_inside) {
                 None => self.strays += 1,
-                Some(place) => match &mut self.first {
-                    Some(first) => first.push((place, self.number)),
-                    None => self.sorter.entry(place, self.number)?,
-                },
+                Some(place) => {
+                    let last = self.last.replace(place);
+                    self.misplaced +=
+                        u64::from(last.is_some_and(|last| last.block() == block && last > place));
+                    match &mut self.first {
+                        Some(first) => first.push((place, self.number)),
+                        None => self.sorter.entry(place, self.number)?,
+                    }
+                }
             }
             self.number += 1;
         }
@@ -165,15 +175,24 @@ impl Reading<'_, '_, '_> {
             [0] => {}
             [marker] => self.lose(self.index.section.clone(), &format!("the end marker is {marker}, not 0")),
             _ if self.is_cut => {}
-            _ => self.lose(self.index.section.clone(), "the section does not end with an entry and the end marker"),
+            _ => self.lose(
+                self.index.section.clone(),
+                "the section does not end with an entry and the end marker",
+            ),
         }
         self.settle()?;
         let report = &mut self.context.account.report;
         let hidden_from = self.hidden_from.unwrap_or(self.number);
         report.hidden_entries += self.number.saturating_sub(hidden_from);
         report.entries_lost += self.strays;
+        if self.misplaced > 0 {
+            self.lose(self.index.section.clone(), &format!("{} entries are out of order", self.misplaced));
+        }
         if self.strays > 0 {
-            self.lose(self.index.section.clone(), &format!("{} entries point outside of the space", self.strays));
+            self.lose(
+                self.index.section.clone(),
+                &format!("{} entries point outside of the space", self.strays),
+            );
         }
         Ok(())
     }

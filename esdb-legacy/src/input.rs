@@ -10,6 +10,8 @@ const WINDOW: u64 = 256 << 10;
 /// A window over a region of a file. What lies outside the region does not exist for it.
 pub(crate) struct Input<'a> {
     source: &'a dyn Source,
+    /// How much is read at once.
+    most: u64,
     region: Range<u64>,
     window: Vec<u8>,
     /// Where the window begins in the file.
@@ -19,13 +21,24 @@ pub(crate) struct Input<'a> {
 impl<'a> Input<'a> {
     /// The whole file.
     pub(crate) fn new(source: &'a dyn Source) -> Self {
-        Self { source, region: 0..source.len(), window: Vec::new(), start: 0 }
+        Self { source, most: WINDOW, region: 0..source.len(), window: Vec::new(), start: 0 }
     }
 
     /// A window of its own over a region of the file.
     pub(crate) fn over(&self, region: Range<u64>) -> Self {
         let end = region.end.min(self.source.len());
-        Self { source: self.source, region: region.start.min(end)..end, window: Vec::new(), start: 0 }
+        Self {
+            source: self.source,
+            most: WINDOW,
+            region: region.start.min(end)..end,
+            window: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// A window of 4 KiB over the same region, for single looks here and there.
+    pub(crate) fn narrow(&self) -> Self {
+        Self { most: 4 << 10, ..self.over(self.region.clone()) }
     }
 
     /// Moves to another region.
@@ -63,9 +76,9 @@ impl<'a> Input<'a> {
 
     fn fill(&mut self, offset: u64, len: usize) -> Result<()> {
         let Range { start, end } = self.region;
-        let range = match end - start <= WINDOW {
+        let range = match end - start <= self.most {
             true => start..end,
-            false => offset..end.min(offset + WINDOW.max(len as u64)),
+            false => offset..end.min(offset + self.most.max(len as u64)),
         };
         // A window that was made large for one piece does not stay so.
         if self.window.len() as u64 > 4 * WINDOW {
@@ -90,7 +103,9 @@ mod tests {
     fn windows_give_what_the_region_has() {
         let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
         let mut input = Input::new(&bytes).over(100..599_000);
-        for (offset, len) in [(100, 1), (300_000, 5), (99, 1), (200_000, 300_000), (598_999, 1), (598_999, 2), (0, 0)] {
+        for (offset, len) in
+            [(100, 1), (300_000, 5), (99, 1), (200_000, 300_000), (598_999, 1), (598_999, 2), (0, 0)]
+        {
             let expected = (offset >= 100 && offset + len <= 599_000).then(|| &bytes[offset..offset + len]);
             assert_eq!(input.get(offset as u64, len).unwrap(), expected, "{offset} {len}");
         }

@@ -25,7 +25,8 @@ impl Splits {
 
     /// Splits `name:value`.
     pub(crate) fn split(&self, key: &[u8]) -> Split {
-        let given = self.names.iter().find(|name| key.starts_with(name) && key.get(name.len()) == Some(&b':'));
+        let given =
+            self.names.iter().find(|name| key.starts_with(name) && key.get(name.len()) == Some(&b':'));
         if let Some(name) = given {
             return Split { colon: Some(name.len()), is_ambiguous: false };
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use esdb_format::LegacyKind;
 
-/// How many losses, and how many ambiguous names, are told one by one.
+/// How many losses, ambiguous names and notes are told one by one.
 const MOST_TOLD: usize = 100;
 
 /// A place of an old file that is damaged, and what that costs.
@@ -68,7 +68,7 @@ pub struct Report {
     pub ambiguous_keys: u64,
     /// Of a stream: whether it was closed.
     pub is_closed: bool,
-    /// What is worth knowing and cost nothing.
+    /// What is worth knowing and cost nothing: the first 100.
     pub notes: Vec<String>,
 }
 
@@ -116,6 +116,13 @@ impl Account {
         self.report.loss_count += 1;
         if self.report.losses.len() < MOST_TOLD {
             self.report.losses.push(Loss { bytes, reason: reason.to_string() });
+        }
+    }
+
+    /// What is worth knowing and cost nothing.
+    pub(crate) fn note(&mut self, note: impl fmt::Display) {
+        if self.report.notes.len() < MOST_TOLD {
+            self.report.notes.push(note.to_string());
         }
     }
 

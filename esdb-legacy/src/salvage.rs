@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use esdb_format::Result;
 
-use crate::archive::spaces_of;
+use crate::archive::region_of;
 use crate::blocks::run_of_sections;
 use crate::bytes::Bytes;
 use crate::entries::Entries;
@@ -21,6 +21,12 @@ use crate::table::{MAGIC, Table};
 /// How much is searched at once, in bytes.
 const PIECE: usize = 1 << 20;
 
+/// What looks for tables may read in vain, beside twice the size of the part, in bytes.
+const MOST_IN_VAIN: u64 = 16 << 20;
+
+/// Ids of spaces that are not in their places are remembered up to so many bytes together; the others count as lost.
+const MOST_IDS: usize = 64 << 20;
+
 /// Bytes of the length behind a table.
 const LENGTH: u64 = 8;
 
@@ -28,17 +34,37 @@ const LENGTH: u64 = 8;
 #[derive(Default)]
 pub(crate) struct Ids {
     by_start: HashMap<u64, Vec<u8>>,
+    /// Bytes of all ids.
+    memory: usize,
     /// How much smaller places may have become, by a piece of the file that is missing.
     shift: u64,
 }
 
 impl Ids {
     pub(crate) fn new(shift: u64) -> Self {
-        Self { by_start: HashMap::new(), shift }
+        Self { shift, ..Self::default() }
     }
 
     pub(crate) fn add(&mut self, start: u64, id: &[u8]) {
-        self.by_start.entry(start).or_insert_with(|| id.to_vec());
+        if self.memory + id.len() <= MOST_IDS {
+            self.memory += id.len();
+            self.by_start.entry(start).or_insert_with(|| id.to_vec());
+        }
+    }
+
+    /// Adds the ids of a table, and tells whether it is one of spaces.
+    fn add_all(&mut self, input: &mut Input<'_>, table: &Table) -> Result<bool> {
+        let mut cursor = table.cursor();
+        while cursor.advance(input)? {
+            if region_of(cursor.value()).is_empty() {
+                return Ok(false);
+            }
+        }
+        let mut cursor = table.cursor();
+        while cursor.advance(input)? {
+            self.add(region_of(cursor.value()).start, cursor.key());
+        }
+        Ok(true)
     }
 
     fn take(&mut self, start: u64) -> Option<Vec<u8>> {
@@ -84,7 +110,9 @@ pub(crate) fn read(
         let id = id.unwrap_or_else(|| {
             *unknown += 1;
             let id = format!("unknown-{unknown}").into_bytes();
-            context.account.lose(start..start, format_args!("the id of a space is lost, it is now {}", Quoted(&id)));
+            context
+                .account
+                .lose(start..start, format_args!("the id of a space is lost, it is now {}", Quoted(&id)));
             id
         });
         match space {
@@ -116,21 +144,30 @@ impl Search<'_, '_, '_> {
     fn run(&mut self) -> Result<()> {
         let gap = self.gap.clone();
         let mut at = gap.start;
-        // Index blocks that turn out to be none may cost as much as the gap twice over.
-        let mut budget = 2 * (gap.end - gap.start);
+        // Marks in payloads are looked at in vain; a file of nothing but marks is not worth it.
+        let mut budget = 2 * (gap.end - gap.start) + MOST_IN_VAIN;
         let mut from = gap.start;
+        let mut tables = self.input.narrow();
         while let Some(magic) = find_magic(&mut self.input, from)? {
             from = magic + 1;
-            let Some(table) = Table::before(&mut self.input, magic, at, &mut budget)? else { continue };
+            let Some(table) = Table::before(&mut tables, magic, at, &mut budget)? else {
+                if budget == 0 {
+                    self.context
+                        .account
+                        .lose(magic..gap.end, "too many marks of tables: none was looked at from here on");
+                    break;
+                }
+                continue;
+            };
             let behind = (table.end + LENGTH).min(gap.end);
             let ends_well = self.input.get(table.end, LENGTH as usize)?.and_then(|len| Bytes(len).u64());
             if ends_well != Some(table.end - table.start) {
                 let reason = "the length behind a table is wrong or missing";
                 self.context.account.lose(table.end..behind, reason);
             }
-            if let Some(ids) = spaces_of(&mut self.input, &table)? {
+            if self.ids.add_all(&mut self.input, &table)? {
                 self.rest(at..table.start)?;
-                self.ids_of(ids, &table);
+                self.note(&table);
             } else {
                 self.space(at, table)?;
             }
@@ -140,12 +177,10 @@ impl Search<'_, '_, '_> {
     }
 
     /// A table of spaces that is not the file's last, or is not where it should be.
-    fn ids_of(&mut self, ids: Vec<(u64, Vec<u8>)>, table: &Table) {
-        let note = format!("a table of spaces at byte {} is not the file's last", table.start);
-        self.context.account.report.notes.push(note);
-        for (start, id) in ids {
-            self.ids.add(start, &id);
-        }
+    fn note(&mut self, table: &Table) {
+        self.context
+            .account
+            .note(format_args!("a table of spaces at byte {} is not the file's last", table.start));
     }
 
     /// A space by its table, behind `floor`.
@@ -177,19 +212,19 @@ impl Search<'_, '_, '_> {
                 if blocks_end > at + 1 {
                     self.found.insert(at, Found::Blocks(at + 1..blocks_end));
                 }
-                self.lose(blocks_end..rest.end)?;
+                self.lose(blocks_end..rest.end);
                 break;
             };
             if !is_whole {
                 self.context.account.lose(table.start..table.end, "the end of a table is damaged");
             }
             let behind = (table.end + LENGTH).min(rest.end);
-            match spaces_of(&mut self.input, &table)? {
-                Some(ids) if !is_space => self.ids_of(ids, &table),
-                _ if is_space => {
-                    self.found.insert(at, Found::Whole(Space { start: at, missing: 0, table }));
-                }
-                _ => self.lose(at..behind)?,
+            if is_space {
+                self.found.insert(at, Found::Whole(Space { start: at, missing: 0, table }));
+            } else if self.ids.add_all(&mut self.input, &table)? {
+                self.note(&table);
+            } else {
+                self.lose(at..behind);
             }
             at = behind;
         }
@@ -197,11 +232,10 @@ impl Search<'_, '_, '_> {
         Ok(())
     }
 
-    fn lose(&mut self, bytes: Range<u64>) -> Result<()> {
+    fn lose(&mut self, bytes: Range<u64>) {
         if !bytes.is_empty() {
             self.context.account.lose(bytes, "nothing here can be read");
         }
-        Ok(())
     }
 }
 
@@ -224,16 +258,27 @@ pub(crate) fn find_magic(input: &mut Input<'_>, mut from: u64) -> Result<Option<
 }
 
 /// Brings over the events of a space of which only blocks are left: each run of blocks up to one that is not full is a section.
-fn read_blocks(context: &mut Context<'_>, input: &Input<'_>, id: &[u8], base: u64, blocks: Range<u64>) -> Result<()> {
+fn read_blocks(
+    context: &mut Context<'_>,
+    input: &Input<'_>,
+    id: &[u8],
+    base: u64,
+    blocks: Range<u64>,
+) -> Result<()> {
     let mut content = input.over(blocks.clone());
     let mut sections = Vec::new();
     let mut start = blocks.start;
-    run_of_sections(&mut content, blocks.start, |end| sections.push(std::mem::replace(&mut start, end)..end))?;
+    run_of_sections(&mut content, blocks.start, |end| {
+        sections.push(std::mem::replace(&mut start, end)..end)
+    })?;
     let is_cut = start < blocks.end;
     if is_cut {
         sections.push(start..blocks.end);
     }
-    context.account.lose(blocks, format_args!("space {}: its table is lost, and with it all names and indexes", Quoted(id)));
+    context.account.lose(
+        blocks,
+        format_args!("space {}: its table is lost, and with it all names and indexes", Quoted(id)),
+    );
     context.space_events = 0;
     let mut unknown = 0;
     let count = sections.len();

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use esdb_format::{Result, limits};
 
+use crate::Options;
 use crate::batch::Sink;
 use crate::blocks::{Blocks, run_of_sections, tiles};
 use crate::bytes::Bytes;
@@ -22,7 +23,6 @@ use crate::input::Input;
 use crate::key::Splits;
 use crate::report::{Account, Quoted};
 use crate::table::{Cursor, Problem, Table};
-use crate::Options;
 
 /// Begins a space.
 pub(crate) const MARK: u8 = 0x2A;
@@ -54,15 +54,31 @@ struct Stray {
 impl<'s> Context<'s> {
     pub(crate) fn new(options: &'s Options, account: Account, sink: Sink) -> Self {
         let splits = Splits::new(&options.split_index);
-        Self { options, splits, account, sink, space_events: 0, pair_bytes: 0, stops: HashMap::new(), stray: Stray::default() }
+        Self {
+            options,
+            splits,
+            account,
+            sink,
+            space_events: 0,
+            pair_bytes: 0,
+            stops: HashMap::new(),
+            stray: Stray::default(),
+        }
     }
 
-    /// Gives the next entry's pair to the event that is being read, whose first pair is `first_pair`.
+    /// Gives the next entry's pair to the event that is being read, whose first pair is `first_pair`; `is_empty` if it has no data.
     ///
     /// # Errors
     ///
     /// I/O if entries cannot be read back.
-    pub(crate) fn take_entry(&mut self, entries: &mut Entries, first_pair: usize, is_empty: bool) -> Result<()> {
+    pub(crate) fn take_entry(
+        &mut self,
+        entries: &mut Entries,
+        first_pair: usize,
+        timestamp: u32,
+        is_empty: bool,
+    ) -> Result<()> {
+        entries.set_time(timestamp);
         let Some((key, number)) = entries.head() else { return Ok(()) };
         let batch = &mut self.sink.batch;
         let count = batch.pairs.len() - first_pair;
@@ -76,9 +92,20 @@ impl<'s> Context<'s> {
         }
         if count > 0 && batch.ends_with_pair(key.name, key.value) {
             self.account.report.repeated_entries += 1;
+            // Two pairs of an event can only have become one key if there are several colons in it.
+            if !key.name.contains(&b':') && !key.value.contains(&b':') {
+                let reason = format_args!(
+                    "index {} = {}: an entry stands there twice",
+                    Quoted(key.name),
+                    Quoted(key.value)
+                );
+                self.account.lose(0..0, reason);
+            }
         } else if count >= limits::PAIRS || self.pair_bytes > limits::PAIR_BYTES {
             self.account.report.entries_lost += 1;
-            if count == limits::PAIRS || self.pair_bytes - key.name.len() - key.value.len() <= limits::PAIR_BYTES {
+            if count == limits::PAIRS
+                || self.pair_bytes - key.name.len() - key.value.len() <= limits::PAIR_BYTES
+            {
                 self.account.lose(0..0, "an event has more index entries than a new file can hold");
             }
         } else {
@@ -114,7 +141,9 @@ impl<'s> Context<'s> {
     pub(crate) fn tell_stray(&mut self) {
         let Stray { block, places, entries } = std::mem::take(&mut self.stray);
         if places > 0 {
-            let reason = format_args!("{entries} index entries point at {places} places in the block here, where no record is");
+            let reason = format_args!(
+                "{entries} index entries point at {places} places in the block here, where no record is"
+            );
             self.account.lose(block..block, reason);
         }
     }
@@ -166,12 +195,19 @@ impl Space {
     /// # Errors
     ///
     /// I/O if the file cannot be read.
-    pub(crate) fn open(input: &mut Input<'_>, region: Range<u64>, problems: &mut Vec<Problem>) -> Result<Option<Self>> {
+    pub(crate) fn open(
+        input: &mut Input<'_>,
+        region: Range<u64>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Option<Self>> {
         input.focus(region.clone());
         let mark = input.get(region.start, 1)?.map(|mark| mark == [MARK]);
         let Some(table) = Table::at_end(input, problems)? else { return Ok(None) };
         if mark == Some(false) {
-            problems.push((region.start..region.start + 1, "the mark of a space's beginning is not there".to_owned()));
+            problems.push((
+                region.start..region.start + 1,
+                "the mark of a space's beginning is not there".to_owned(),
+            ));
         }
         Ok(Some(Self { start: region.start, missing: 0, table }))
     }
@@ -185,7 +221,12 @@ impl Space {
         let region = self.start..self.table.end;
         let (mut tables, mut content) = (input.over(region.clone()), input.over(region));
         if id.len() > limits::KEY {
-            let reason = format_args!("space {}: its id has {} bytes, {} are possible", Quoted(id), id.len(), limits::KEY);
+            let reason = format_args!(
+                "space {}: its id has {} bytes, {} are possible",
+                Quoted(id),
+                id.len(),
+                limits::KEY
+            );
             context.account.lose(self.start..self.table.end, reason);
             return Ok(());
         }
@@ -208,10 +249,20 @@ impl Space {
         context.problems(&format!("space {}", Quoted(id)), sections.take_problems());
         context.space_events = 0;
         if groupings > 0 {
+            let unordered = context.account.report.unordered_groupings;
             let mut entries = sorter.finish()?;
             self.read_groupings(context, &mut tables, &mut content, id, &mut entries)?;
             while entries.peek().is_some() {
                 context.lose_entries_at(&mut entries, self.start)?;
+            }
+            // Timestamps that were cut to 32 bits are not in order anywhere.
+            if context.account.report.unordered_groupings == unordered {
+                entries.for_each_misordered(|key| {
+                    let index = format_args!("index {} = {}", Quoted(key.name), Quoted(key.value));
+                    let reason =
+                        format_args!("space {}, {index}: entries are not in order of time", Quoted(id));
+                    context.account.lose(self.start..self.table.start, reason);
+                });
             }
         }
         context.tell_stray();
@@ -226,7 +277,7 @@ impl Space {
         let base = match self.missing {
             0 => self.start,
             // Sections before the loss stand where they should, those behind it earlier.
-            _ if tiles(input, at(self.start))? => self.start,
+            missing if range.start < missing || tiles(input, at(self.start))? => self.start,
             missing => self.start.wrapping_sub(missing),
         };
         Ok((at(base), base))
@@ -248,7 +299,8 @@ impl Space {
     ) -> Result<()> {
         let (place, _) = self.place(content, &section.range)?;
         if section.kind == Kind::Unknown {
-            let reason = format_args!("space {}: the name of an index is lost, and with it its entries", Quoted(id));
+            let reason =
+                format_args!("space {}: the name of an index is lost, and with it its entries", Quoted(id));
             context.account.lose(place, reason);
             return Ok(());
         }
@@ -261,7 +313,8 @@ impl Space {
             context.account.lose(place.clone(), reason);
         }
         if name.len() > limits::KEY || value.len() > limits::KEY {
-            let reason = format_args!("space {}: index {} is too long for a new file", Quoted(id), Quoted(name));
+            let reason =
+                format_args!("space {}: index {} is too long for a new file", Quoted(id), Quoted(name));
             context.account.lose(place, reason);
             return Ok(());
         }
@@ -296,11 +349,19 @@ impl Space {
             if section.kind == Kind::Unknown {
                 unknown += 1;
                 name = format!("unknown-{unknown}").into_bytes();
-                let reason = format_args!("space {}: the name of a grouping is lost, it is now {}", Quoted(id), Quoted(&name));
+                let reason = format_args!(
+                    "space {}: the name of a grouping is lost, it is now {}",
+                    Quoted(id),
+                    Quoted(&name)
+                );
                 context.account.lose(place.clone(), reason);
             }
             if name.len() > limits::KEY {
-                let reason = format_args!("space {}: grouping {} is too long for a new file", Quoted(id), Quoted(&name));
+                let reason = format_args!(
+                    "space {}: grouping {} is too long for a new file",
+                    Quoted(id),
+                    Quoted(&name)
+                );
                 context.account.lose(place, reason);
                 continue;
             }
@@ -318,7 +379,7 @@ impl Space {
     pub(crate) fn sections_len(input: &mut Input<'_>, table: &Table) -> Result<u64> {
         let (mut len, mut cursor) = (1, table.cursor());
         while cursor.advance(input)? {
-            let range = Entry::new(&[], cursor.value()).range;
+            let range = range_of(cursor.value());
             // One that does not follow the one before, and lies beyond the table, is damaged.
             if range.start == len || range.end <= table.start {
                 len = range.end.max(len);
@@ -359,8 +420,9 @@ struct Sections<'t> {
 /// An entry of the table as it stands there.
 struct Entry {
     key: Vec<u8>,
-    /// Empty if the value is no offset and length.
     range: Range<u64>,
+    /// Its block of the table fails its checksum.
+    is_doubtful: bool,
 }
 
 impl<'t> Sections<'t> {
@@ -383,7 +445,7 @@ impl<'t> Sections<'t> {
     fn next(&mut self, input: &mut Input<'_>) -> Result<Option<Section>> {
         loop {
             while self.ahead.len() < 2 && self.cursor.advance(input)? {
-                self.ahead.push_back(Entry::new(self.cursor.key(), self.cursor.value()));
+                self.ahead.push_back(Entry::new(&self.cursor));
             }
             let (at, limit) = (self.at, self.limit());
             let Some(entry) = self.ahead.pop_front() else {
@@ -395,7 +457,7 @@ impl<'t> Sections<'t> {
             let is_tight = range.start == at && range.end == follows;
             if is_inside && (is_tight || self.tiles(input, &range)?) {
                 if range.start == at {
-                    return Ok(Some(self.section(entry.key, range)));
+                    return self.checked(input, entry, range).map(Some);
                 }
                 self.ahead.push_front(entry);
                 return self.unnamed(input, at..range.start).map(Some);
@@ -404,7 +466,7 @@ impl<'t> Sections<'t> {
             let reason = "the table states a place for it where no section is";
             self.problems.push((self.cursor.place(), format!("section {}: {reason}", Quoted(&entry.key))));
             if follows > at && follows <= limit {
-                return Ok(Some(self.section(entry.key, at..follows)));
+                return self.checked(input, entry, at..follows).map(Some);
             }
         }
     }
@@ -427,6 +489,15 @@ impl<'t> Sections<'t> {
         Ok(self.section(Vec::new(), range.start..end))
     }
 
+    /// A section with the key of an entry. If the entry is in doubt, its content must be what the key says.
+    fn checked(&mut self, input: &mut Input<'_>, entry: Entry, range: Range<u64>) -> Result<Section> {
+        let mut section = self.section(entry.key, range);
+        if entry.is_doubtful && section.kind != self.space.kind_of(input, &section)? {
+            section.kind = Kind::Unknown;
+        }
+        Ok(section)
+    }
+
     fn section(&mut self, mut key: Vec<u8>, range: Range<u64>) -> Section {
         self.at = range.end;
         let kind = match key.first() {
@@ -440,12 +511,16 @@ impl<'t> Sections<'t> {
 }
 
 impl Entry {
-    fn new(key: &[u8], value: &[u8]) -> Self {
-        let mut value = Bytes(value);
-        let range = match (value.uvarint(), value.uvarint()) {
-            (Some(offset), Some(len)) if value.0.is_empty() => offset..offset.saturating_add(len),
-            _ => 0..0,
-        };
-        Self { key: key.to_vec(), range }
+    fn new(cursor: &Cursor<'_>) -> Self {
+        Self { key: cursor.key().to_vec(), range: range_of(cursor.value()), is_doubtful: !cursor.is_whole() }
+    }
+}
+
+/// Where an entry of a space's table says that a section is in the space; empty if it says nothing.
+fn range_of(value: &[u8]) -> Range<u64> {
+    let mut value = Bytes(value);
+    match (value.uvarint(), value.uvarint()) {
+        (Some(offset), Some(len)) if value.0.is_empty() => offset..offset.saturating_add(len),
+        _ => 0..0,
     }
 }

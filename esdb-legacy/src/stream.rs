@@ -154,7 +154,8 @@ impl Reading<'_, '_, '_> {
         let bytes = at..at + LENGTH + len;
         if data.len() as u64 > most {
             self.context.account.report.events_lost += 1;
-            let reason = format_args!("an event of {} bytes is left out: at most {most} are allowed", data.len());
+            let reason =
+                format_args!("an event of {} bytes is left out: at most {most} are allowed", data.len());
             self.context.account.lose(bytes, reason);
             return Ok(Some(()));
         }
@@ -185,12 +186,19 @@ impl Reading<'_, '_, '_> {
                 account.ambiguous(name, value);
             }
             if !link.is_right && account.report.loss_count == 0 {
-                let reason = format_args!("record {number}: its link for {} leads to byte {previous}", Quoted(key));
+                let reason =
+                    format_args!("record {number}: its link for {} leads to byte {previous}", Quoted(key));
                 account.lose(bytes.clone(), reason);
             }
-            if name.len() > limits::KEY || value.len() > limits::KEY || batch.pairs.len() - first_pair >= limits::PAIRS {
+            if name.len() > limits::KEY
+                || value.len() > limits::KEY
+                || batch.pairs.len() - first_pair >= limits::PAIRS
+            {
                 account.report.entries_lost += 1;
-                account.lose(bytes.clone(), format_args!("key {} is too long, or one too many, for a new file", Quoted(key)));
+                account.lose(
+                    bytes.clone(),
+                    format_args!("key {} is too long, or one too many, for a new file", Quoted(key)),
+                );
             } else {
                 batch.pair(name, value);
             }
@@ -223,8 +231,9 @@ impl Reading<'_, '_, '_> {
             let piece = self.input.up_to(from, 64 << 10)?;
             if piece.is_empty() {
                 if from > at + LENGTH {
-                    let note = format!("zeros follow the last record, from byte {at} on");
-                    self.context.account.report.notes.push(note);
+                    self.context
+                        .account
+                        .note(format_args!("zeros follow the last record, from byte {at} on"));
                 }
                 return Ok(true);
             }
@@ -235,7 +244,9 @@ impl Reading<'_, '_, '_> {
         }
         let behind = at + LENGTH;
         if Table::walk(&mut self.input, behind)?.is_some() {
-            self.context.account.lose(behind..end, "the stream was closed, but its index or its end is damaged");
+            self.context
+                .account
+                .lose(behind..end, "the stream was closed, but its index or its end is damaged");
             return Ok(true);
         }
         if self.measure(at, u64::MAX)?.is_some_and(|len| len > 0) && self.resume(at)? == Some(at) {
@@ -258,7 +269,10 @@ impl Reading<'_, '_, '_> {
             && self.is_followed(at + LENGTH + len)?
         {
             let end = at + LENGTH + len;
-            self.context.account.lose(at..end, format_args!("record {}: its length is wrong; it was read all the same", self.number));
+            self.context.account.lose(
+                at..end,
+                format_args!("record {}: its length is wrong; it was read all the same", self.number),
+            );
             if self.record(at, len)?.is_some() {
                 return Ok(end);
             }
@@ -268,7 +282,9 @@ impl Reading<'_, '_, '_> {
             _ => self.find(at + 1)?.unwrap_or(self.limit),
         };
         let reason = match next == self.limit && self.records_end.is_none() {
-            true => "what stands here is no whole record: it was not finished, or cut off, or is what a longer one left",
+            true => {
+                "what stands here is no whole record: it was not finished, or cut off, or is what a longer one left"
+            }
             false => "what stands here is no whole record",
         };
         self.context.account.lose(at..next, format_args!("record {}: {reason}", self.number));
@@ -403,18 +419,21 @@ impl Links {
             let newest = self.newest.get(&self.hasher.hash_one(cursor.key())).copied();
             let is_right = newest == Bytes(cursor.value()).uvarint() || (newest.is_none() && self.is_full);
             if is_whole && !is_right {
-                let reason = format_args!("index of the stream: {} leads to another record", Quoted(cursor.key()));
+                let reason =
+                    format_args!("index of the stream: {} leads to another record", Quoted(cursor.key()));
                 context.account.lose(cursor.place(), reason);
             }
         }
         context.problems("index of the stream", cursor.take_problems());
         if is_whole && !self.is_full && keys != self.newest.len() {
-            let reason = format_args!("index of the stream: {keys} keys, the records have {}", self.newest.len());
+            let reason =
+                format_args!("index of the stream: {keys} keys, the records have {}", self.newest.len());
             context.account.lose(table.start..table.end, reason);
         }
         if self.is_full {
-            let note = format!("links between records were checked for the first {MOST_KEYS} keys");
-            context.account.report.notes.push(note);
+            context
+                .account
+                .note(format_args!("links between records were checked for the first {MOST_KEYS} keys"));
         }
         Ok(())
     }

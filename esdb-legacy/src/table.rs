@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use esdb_format::Result;
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, put_uvarint};
 use crate::input::Input;
 
 /// Ends every table.
@@ -23,6 +23,9 @@ const TRAILER: u64 = 48;
 
 /// Type and checksum behind each block, in bytes.
 const BEHIND: u64 = 5;
+
+/// The metaindex, with type and checksum: no entries.
+const METAINDEX: [u8; 13] = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0xC0, 0xF2, 0xA1, 0xB0];
 
 /// The largest block that is read, in bytes. The old writer's have 4 KiB and at most one more key and value.
 const MOST_BLOCK: u64 = 64 << 20;
@@ -45,7 +48,8 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
 
 /// Splits a block with its type and checksum; tells whether they are right.
 fn split_block(bytes: &[u8]) -> Option<(&[u8], bool)> {
-    let (block, mut sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?).map(|(block, sum)| (block, Bytes(sum)))?;
+    let (block, mut sum) =
+        bytes.split_at_checked(bytes.len().checked_sub(4)?).map(|(block, sum)| (block, Bytes(sum)))?;
     let (kind, content) = block.split_last()?;
     Some((content, *kind == 0 && sum.u32() == Some(masked_checksum(block))))
 }
@@ -58,6 +62,17 @@ fn handles(trailer: &[u8]) -> Option<[Range<u64>; 2]> {
         Some(offset..offset.checked_add(len)?)
     };
     Some([handle()?, handle()?])
+}
+
+/// Whether a trailer without its magic is what the old writer makes of its handles: their numbers in the shortest form, and zeros.
+fn is_canonical(trailer: &[u8], handles: &[Range<u64>; 2]) -> bool {
+    let mut expected = Vec::with_capacity(TRAILER as usize);
+    for handle in handles {
+        put_uvarint(&mut expected, handle.start);
+        put_uvarint(&mut expected, handle.end - handle.start);
+    }
+    expected.resize(TRAILER as usize - MAGIC.len(), 0);
+    trailer.starts_with(&expected)
 }
 
 impl Table {
@@ -74,20 +89,30 @@ impl Table {
         let Some(trailer) = input.get(trailer_at, TRAILER as usize)? else { return Ok(None) };
         let has_magic = trailer.ends_with(&MAGIC);
         let handles = handles(trailer);
+        let is_canonical = handles.as_ref().is_some_and(|handles| is_canonical(trailer, handles));
         let by_handles = handles.as_ref().and_then(|[_, index]| index.end.checked_add(BEHIND + TRAILER));
-        let start_of = |len: Option<u64>| len.and_then(|len| end.checked_sub(len)).filter(|at| *at >= region.start);
+        let start_of =
+            |len: Option<u64>| len.and_then(|len| end.checked_sub(len)).filter(|at| *at >= region.start);
         let (by_footer, by_handles) = (start_of(Some(footer)), start_of(by_handles));
         for (start, other) in [(by_footer, by_handles), (by_handles, by_footer)] {
             let (Some(start), Some(handles)) = (start, &handles) else { continue };
             if let Some(blocks) = Self::by_index(input, start, handles)? {
                 if by_footer != Some(start) {
-                    problems.push((end..end + 8, format!("the table's length is {footer}, its trailer says {}", end - start)));
+                    problems.push((
+                        end..end + 8,
+                        format!("the table's length is {footer}, its trailer says {}", end - start),
+                    ));
                 }
                 if other != Some(start) && by_footer == Some(start) {
                     problems.push((trailer_at..end, "the table's trailer is damaged".to_owned()));
                 }
                 if !has_magic {
                     problems.push((end - 8..end, "the mark of a table's end is not there".to_owned()));
+                }
+                let [metaindex, _] = handles;
+                let at = start + metaindex.start;
+                if input.get(at, METAINDEX.len())? != Some(&METAINDEX) || !is_canonical {
+                    problems.push((at..end, "the table's metaindex or trailer is damaged".to_owned()));
                 }
                 return Ok(Some(Self { start, end, blocks }));
             }
@@ -102,7 +127,11 @@ impl Table {
     }
 
     /// The data blocks that a whole index block names, if they tile the table.
-    fn by_index(input: &mut Input<'_>, start: u64, handles: &[Range<u64>; 2]) -> Result<Option<Vec<Range<u64>>>> {
+    fn by_index(
+        input: &mut Input<'_>,
+        start: u64,
+        handles: &[Range<u64>; 2],
+    ) -> Result<Option<Vec<Range<u64>>>> {
         let [metaindex, index] = handles;
         let len = index.end.saturating_sub(index.start);
         let (Some(at), true) = (start.checked_add(index.start), len <= MOST_BLOCK) else { return Ok(None) };
@@ -119,14 +148,14 @@ impl Table {
             blocks.push(start + offset..start + offset + len);
             at = offset + len + BEHIND;
         }
-        Ok((entries.is_whole() && at == metaindex.start).then_some(blocks))
+        let is_tiled = at == metaindex.start && metaindex.end.checked_add(BEHIND) == Some(index.start);
+        Ok((entries.is_whole() && is_tiled).then_some(blocks))
     }
 
     /// Walks a table from its start, block by block, and tells whether its end was met.
     pub(crate) fn walk(input: &mut Input<'_>, start: u64) -> Result<Option<(Self, bool)>> {
         let (mut blocks, mut at) = (Vec::new(), start);
-        loop {
-            let Some((len, entries, is_whole)) = measure(input, at)? else { break };
+        while let Some((len, entries, is_whole)) = measure(input, at)? {
             // The metaindex is empty; so is the data block of an empty table.
             if entries == 0 && !blocks.is_empty() {
                 if !is_whole {
@@ -154,20 +183,33 @@ impl Table {
         Ok(is_table.then_some((Self { start, end: at, blocks }, false)))
     }
 
-    /// The table whose magic stands at `magic`, by its trailer, if its index block is whole and it begins behind `floor`.
-    pub(crate) fn before(input: &mut Input<'_>, magic: u64, floor: u64, budget: &mut u64) -> Result<Option<Self>> {
+    /// The table whose magic stands at `magic`, by its trailer, if its index block is whole and it begins behind `floor`. A look that
+    /// turns out to be in vain costs `budget` what was read for it; without any left, there is no table.
+    pub(crate) fn before(
+        input: &mut Input<'_>,
+        magic: u64,
+        floor: u64,
+        budget: &mut u64,
+    ) -> Result<Option<Self>> {
         let end = magic + 8;
         let Some(trailer_at) = end.checked_sub(TRAILER) else { return Ok(None) };
-        let Some(handles) = input.get(trailer_at, TRAILER as usize)?.and_then(handles) else { return Ok(None) };
+        let Some(handles) = input.get(trailer_at, TRAILER as usize)?.and_then(handles) else {
+            return Ok(None);
+        };
         let [_, index] = &handles;
         let len = index.end.checked_add(BEHIND + TRAILER);
-        let Some(start) = len.and_then(|len| end.checked_sub(len)).filter(|start| *start >= floor) else { return Ok(None) };
-        let cost = index.end - index.start;
+        let Some(start) = len.and_then(|len| end.checked_sub(len)).filter(|start| *start >= floor) else {
+            return Ok(None);
+        };
+        let cost = (8 << 10) + index.end - index.start;
         if cost > *budget {
+            *budget = 0;
             return Ok(None);
         }
-        *budget -= cost;
         let blocks = Self::by_index(input, start, &handles)?;
+        if blocks.is_none() {
+            *budget -= cost;
+        }
         Ok(blocks.map(|blocks| Self { start, end, blocks }))
     }
 
@@ -180,6 +222,8 @@ impl Table {
             place: 0..0,
             value: 0..0,
             last: Vec::new(),
+            is_whole: true,
+            is_unordered: false,
             problems: Vec::new(),
         }
     }
@@ -289,6 +333,9 @@ pub(crate) struct Cursor<'t> {
     value: Range<usize>,
     /// The last key of the block before.
     last: Vec<u8>,
+    is_whole: bool,
+    /// Keys of the current block do not ascend: it has been told.
+    is_unordered: bool,
     problems: Vec<Problem>,
 }
 
@@ -303,7 +350,7 @@ impl Cursor<'_> {
             if let Some(entries) = &mut self.entries {
                 if let Some(value) = entries.next(&self.block) {
                     self.value = value;
-                    if !entries.ascends {
+                    if !entries.ascends && !std::mem::replace(&mut self.is_unordered, true) {
                         self.problems.push((self.place.clone(), "the table's keys do not ascend".to_owned()));
                     }
                     return Ok(true);
@@ -318,18 +365,22 @@ impl Cursor<'_> {
             self.blocks = rest;
             self.place = place.clone();
             let len = place.end - place.start;
-            let bytes = if len > MOST_BLOCK { None } else { input.get(place.start, (len + BEHIND) as usize)? };
+            let bytes =
+                if len > MOST_BLOCK { None } else { input.get(place.start, (len + BEHIND) as usize)? };
             let Some((block, is_whole)) = bytes.and_then(split_block) else {
                 self.problems.push((place.clone(), "a block of the table cannot be read".to_owned()));
                 continue;
             };
+            (self.is_whole, self.is_unordered) = (is_whole, false);
             if !is_whole {
-                let reason = "a block of the table fails its checksum: names and places are taken as they stand there";
+                let reason =
+                    "a block of the table fails its checksum: names and places are taken as they stand there";
                 self.problems.push((place.clone(), reason.to_owned()));
             }
             self.entries = Entries::of(block, std::mem::take(&mut self.last));
             if self.entries.is_none() {
-                self.problems.push((place.clone(), "a block of the table has impossible restarts".to_owned()));
+                self.problems
+                    .push((place.clone(), "a block of the table has impossible restarts".to_owned()));
             }
             self.block.clear();
             self.block.extend_from_slice(block);
@@ -342,6 +393,11 @@ impl Cursor<'_> {
 
     pub(crate) fn value(&self) -> &[u8] {
         self.block.get(self.value.clone()).unwrap_or_default()
+    }
+
+    /// Whether the checksum of the current entry's block is right.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Where the block of the current entry is.

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod old;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,14 +86,17 @@ impl Space {
                 let starts: Vec<usize> = (0..self.groupings.len())
                     .map(|grouping| self.events.partition_point(|event| event.grouping < grouping))
                     .collect();
-                let at = at.iter().map(|at| starts[at[0].as_u64().unwrap() as usize] + at[1].as_u64().unwrap() as usize);
+                let at = at
+                    .iter()
+                    .map(|at| starts[at[0].as_u64().unwrap() as usize] + at[1].as_u64().unwrap() as usize);
                 at.collect()
             }
             None => {
                 let mut numbers: Vec<usize> = Vec::new();
                 for (timestamp, data) in events_of(line) {
                     let is = |event: &Stored| (event.timestamp, &event.data) == (timestamp, &data);
-                    let found: Vec<usize> = (0..self.events.len()).filter(|at| is(&self.events[*at])).collect();
+                    let found: Vec<usize> =
+                        (0..self.events.len()).filter(|at| is(&self.events[*at])).collect();
                     let unused = found.iter().find(|at| !numbers.contains(at));
                     // Listed twice.
                     numbers.push(*unused.unwrap_or(&found[0]));
@@ -123,7 +128,8 @@ impl Space {
             forwards
         };
         let space = || reader.space(&self.id).unwrap();
-        let groupings: Vec<Vec<u8>> = reader.groupings(&self.id).unwrap().map(|found| found.unwrap().key).collect();
+        let groupings: Vec<Vec<u8>> =
+            reader.groupings(&self.id).unwrap().map(|found| found.unwrap().key).collect();
         assert_eq!(groupings, self.groupings);
         let all = (0..self.events.len()).collect();
         assert!(shown(&space) == self.in_order(all));
@@ -133,7 +139,11 @@ impl Space {
         }
         for (name, value, numbers) in &self.indexes {
             let found = shown(&|| space().index(name, value));
-            assert!(found == self.in_order(numbers.clone()), "{:?}", (String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+            assert!(
+                found == self.in_order(numbers.clone()),
+                "{:?}",
+                (String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+            );
         }
     }
 }
@@ -150,7 +160,8 @@ fn check_archive(expectation: &Path, reader: &Reader) -> (u64, u64) {
     };
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        let lost = line.get("go").map_or(0, |go| line["n"].as_u64().unwrap() - go["first_diff"].as_u64().unwrap());
+        let lost =
+            line.get("go").map_or(0, |go| line["n"].as_u64().unwrap() - go["first_diff"].as_u64().unwrap());
         match line["q"].as_str().unwrap() {
             "file" => assert_eq!(reader.events(), line["events"].as_u64().unwrap()),
             "spaces" => {
@@ -180,6 +191,21 @@ fn check_archive(expectation: &Path, reader: &Reader) -> (u64, u64) {
     }
     finish(space);
     hidden
+}
+
+/// Tests without golden files stand on this.
+#[test]
+fn the_writer_of_these_tests_writes_what_the_old_one_wrote() {
+    let Some(folder) = golden() else { return };
+    let event = old::Event {
+        grouping: b"grouping".to_vec(),
+        timestamp: 1,
+        keys: vec![b"name:value".to_vec()],
+        data: b"payload".to_vec(),
+    };
+    assert_eq!(old::archive(&[(b"space", vec![event])]), fs::read(folder.join("one_event.esdb")).unwrap());
+    assert_eq!(old::archive(&[]), fs::read(folder.join("empty_file.esdb")).unwrap());
+    assert_eq!(old::stream(&[], true), fs::read(folder.join("stream_empty_closed.stream")).unwrap());
 }
 
 #[test]

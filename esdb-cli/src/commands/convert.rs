@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use esdb_format::{Codec, LegacyKind, Unit, WriterOptions, limits};
 use esdb_legacy::{Legacy, Options, Report};
 use serde_json::Value;
 
+use crate::args::Usage;
 use crate::files::check_output;
 use crate::input::args::parse_max_event;
 use crate::outcome::{Failure, Outcome};
@@ -42,12 +42,12 @@ pub(crate) struct Args {
     files: Vec<PathBuf>,
 
     /// An index name that has colons: NAME:VALUE is split behind it. Repeatable
-    #[arg(long, value_name = "NAME", value_parser = OsStringValueParser::new().map(OsString::into_encoded_bytes))]
-    split_index: Vec<Vec<u8>>,
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    split_index: Vec<OsString>,
 
     /// Space of the events of streams [default: empty]
-    #[arg(long, value_name = "SPACE", value_parser = OsStringValueParser::new().try_map(parse_space))]
-    space: Option<Vec<u8>>,
+    #[arg(long, value_name = "SPACE", allow_hyphen_values = true)]
+    space: Option<OsString>,
 
     /// Where the JSON of a stream's record has its time, such as /created_at (RFC 6901) [default: number the records]
     #[arg(long, value_name = "POINTER", value_parser = parse_pointer)]
@@ -65,20 +65,17 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn parse_space(space: OsString) -> Result<Vec<u8>, String> {
-    let space = space.into_encoded_bytes();
-    if space.len() > limits::KEY {
-        return Err(format!("a space has at most {} bytes", limits::KEY));
-    }
-    Ok(space)
-}
-
 fn parse_pointer(pointer: &str) -> Result<String, String> {
     if pointer.starts_with('/') { Ok(pointer.to_owned()) } else { Err("a pointer begins with /".to_owned()) }
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let output = &args.writing.output;
+    if args.space().len() > limits::KEY {
+        return Err(
+            Usage(format!("--space has {} bytes, {} are possible", args.space().len(), limits::KEY)).into()
+        );
+    }
     check_output(output, args.writing.force, args.files.iter().map(PathBuf::as_path))?;
     let open = |path: &PathBuf| Legacy::open(path).map_err(Failure::of(path));
     let files: Vec<Legacy> = args.files.iter().map(open).collect::<Result<_, _>>()?;
@@ -123,11 +120,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
 }
 
 impl Args {
+    /// The space of the events of streams.
+    fn space(&self) -> &[u8] {
+        self.space.as_deref().unwrap_or_default().as_encoded_bytes()
+    }
+
     /// How the next file is read, when so many spaces have lost their ids.
     fn options(&self, unknown: u64) -> Options {
-        let mut options = Options::new().memory(self.writing.memory).max_event(self.max_event).unknown(unknown);
-        options = options.space(self.space.clone().unwrap_or_default());
-        options = self.split_index.iter().fold(options, |options, name| options.split_index(&name[..]));
+        let mut options =
+            Options::new().memory(self.writing.memory).max_event(self.max_event).unknown(unknown);
+        options = options.space(self.space());
+        options = self
+            .split_index
+            .iter()
+            .fold(options, |options, name| options.split_index(name.as_encoded_bytes()));
         if let Some(pointer) = self.timestamp.clone() {
             let parser = TimeParser::new(Unit::Nanoseconds).numbers(Some(Unit::Seconds));
             options = options.timestamp(Box::new(move |data| timestamp(data, &pointer, &parser)));
@@ -138,7 +144,10 @@ impl Args {
     /// What became the timestamps of a stream.
     fn timestamps(&self) -> String {
         match &self.timestamp {
-            Some(pointer) => format!("timestamps are those at {} of the records, in whole seconds", quote(pointer.as_bytes())),
+            Some(pointer) => format!(
+                "timestamps are those at {} of the records, in whole seconds",
+                quote(pointer.as_bytes())
+            ),
             None => "timestamps are the numbers of the records, from 0".to_owned(),
         }
     }
@@ -179,13 +188,15 @@ fn write_lines(args: &Args, path: &Path, report: &Report, out: &mut Vec<u8>) {
     for ambiguity in &report.ambiguities {
         let keys = counted(ambiguity.keys, "key has", "keys have");
         let (name, value) = (quote(&ambiguity.name), quote(&ambiguity.value));
-        line(format!("index {name}: {keys} several colons, split at the first, as in {name} = {value}; --split-index decides otherwise"));
+        line(format!(
+            "index {name}: {keys} several colons, split at the first, as in {name} = {value}; --split-index decides otherwise"
+        ));
     }
     for note in &report.notes {
         line(escape(note.as_bytes()).to_string());
     }
     if report.kind == LegacyKind::Stream {
-        let space = quote(args.space.as_deref().unwrap_or_default());
+        let space = quote(args.space());
         line(format!("the space is {space}, {}", args.timestamps()));
     }
     line(sum(report));
@@ -207,7 +218,10 @@ fn sum(report: &Report) -> String {
         text += &format!("; {events} and {entries} that the old reader hides");
     }
     if report.repeated_entries > 0 {
-        text += &format!("; {} stood there twice", counted(report.repeated_entries, "index entry", "index entries"));
+        text += &format!(
+            "; {} stood there twice",
+            counted(report.repeated_entries, "index entry", "index entries")
+        );
     }
     let lost = match (report.is_complete(), report.events_lost, report.entries_lost) {
         (true, ..) => "nothing lost".to_owned(),
@@ -238,7 +252,7 @@ fn write_members(args: &Args, path: &Path, report: &Report, object: &mut Object<
     object.number("unknown_spaces", report.unknown_spaces);
     object.number("unordered_groupings", report.unordered_groupings);
     if report.kind == LegacyKind::Stream {
-        object.bytes("space", args.space.as_deref().unwrap_or_default());
+        object.bytes("space", args.space());
         object.text("timestamps", args.timestamp.as_deref().unwrap_or("number"));
     }
     object.number("loss_count", report.loss_count);

@@ -3,6 +3,7 @@
 mod binary;
 #[cfg(target_os = "linux")]
 mod changed;
+mod convert;
 mod count;
 mod esdb;
 #[cfg(target_os = "linux")]
@@ -11,6 +12,8 @@ mod import;
 mod listings;
 mod merge;
 mod model;
+#[path = "../../../esdb-legacy/tests/old/mod.rs"]
+mod old;
 mod pipes;
 mod readme;
 mod recover;
