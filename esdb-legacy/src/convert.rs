@@ -60,7 +60,8 @@ impl Options {
     }
 
     /// How much memory reading may take, in bytes, at least 8 MiB. Default: 256 MiB. A quarter is for sorting index entries, which go to
-    /// temporary files beyond it; an eighth for the events of one grouping, of which larger ones are handed to the writer in parts.
+    /// temporary files beyond it; another for the events of one grouping, of which larger ones are handed on in parts; a third one
+    /// for those that were handed on.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes.max(8 << 20);
@@ -104,7 +105,7 @@ impl Options {
 
     /// How much memory the events of a grouping take before they are handed on, in bytes.
     pub(crate) fn segment(&self) -> usize {
-        self.memory / 8
+        self.memory / 4
     }
 }
 
@@ -172,7 +173,7 @@ impl Legacy {
     /// how many bytes have been read, of about as many as the file has.
     ///
     /// Events come in order of space, grouping and timestamp, and those with equal ones as they were added, with these exceptions:
-    /// groupings that take more than an eighth of the memory come in parts, the newest first; spaces whose place is wrong in the
+    /// groupings that take more than a quarter of the memory come in parts, the newest first; spaces whose place is wrong in the
     /// table of spaces, or whose id is lost, come last.
     ///
     /// Cost: the file is read once, its tables twice; damaged parts are searched before. Memory: [`Options::memory`], and a few
