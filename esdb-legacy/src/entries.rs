@@ -234,6 +234,18 @@ impl Entries {
         Self::Memory { at: 0, entries: Vec::new(), keys: Vec::new(), bytes: Vec::new(), times: Vec::new() }
     }
 
+    /// Moves to the first entry at `place` or behind it, forwards or backwards. Entries that were written out stay where they are.
+    pub(crate) fn seek(&mut self, place: Place) {
+        if let Self::Memory { at, entries, .. } = self {
+            *at = entries.partition_point(|entry| entry.place < place);
+        }
+    }
+
+    /// Whether [`seek`](Self::seek) can be used.
+    pub(crate) fn can_seek(&self) -> bool {
+        matches!(self, Self::Memory { .. })
+    }
+
     /// The place of the next entry.
     pub(crate) fn peek(&self) -> Option<Place> {
         match self {

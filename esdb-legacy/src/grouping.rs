@@ -19,8 +19,12 @@ use crate::blocks::{BLOCK, Block, Blocks};
 use crate::bytes::Bytes;
 use crate::entries::{Entries, Place};
 use crate::input::Input;
+use crate::parts::{self, Border};
 use crate::report::Quoted;
 use crate::space::Context;
+
+/// A section is searched for parts if its blocks may decode to more than memory has room for: so many times as much, in practice.
+const MOST_PACKED: u64 = 8;
 
 /// So many records before a place that makes no sense are not trusted.
 const IN_DOUBT: usize = 3;
@@ -83,14 +87,78 @@ pub(crate) fn read(
     grouping: &Grouping<'_>,
     entries: &mut Entries,
 ) -> Result<()> {
-    let mut blocks = Blocks::new(grouping.section.clone());
-    let mut reading = Reading::new(context, grouping, entries);
+    let size = context.options.segment() as u64;
+    let is_large = grouping.section.end - grouping.section.start > size / MOST_PACKED;
+    let mut borders = None;
+    if is_large && entries.can_seek() && !grouping.is_cut {
+        // Half of it is for what cannot be foreseen.
+        borders = parts::borders(input, grouping.section.clone(), size / 2, context.options.max_event)?;
+    }
+    let borders = borders.unwrap_or_default();
+    let events = match &borders[..] {
+        [] | [_] => read_part(context, input, grouping, entries, None, None)?,
+        borders => {
+            let (mut events, mut end) = (0, None);
+            for start in borders.iter().rev() {
+                if let Some(place) = grouping.place(start) {
+                    entries.seek(place);
+                }
+                events += read_part(context, input, grouping, entries, Some(start), end)?;
+                end = Some(start);
+            }
+            if let Some(end) = grouping.end() {
+                entries.seek(end);
+            }
+            events
+        }
+    };
+    context.account.report.events += events;
+    context.account.report.groupings += u64::from(events > 0);
+    context.space_events += events;
+    context.sink.hand_on_if_full()
+}
+
+/// Reads what stands between two borders, or the whole grouping, and returns how many events there are.
+fn read_part(
+    context: &mut Context<'_>,
+    input: &mut Input<'_>,
+    grouping: &Grouping<'_>,
+    entries: &mut Entries,
+    start: Option<&Border>,
+    end: Option<&Border>,
+) -> Result<u64> {
+    let from = start.map_or(grouping.section.start, |start| start.block);
+    let mut blocks = Blocks::new(from..grouping.section.end);
+    let mut reading = Reading::new(context, grouping, entries, start, end);
     while let Some((block, content)) = blocks.next(input)? {
-        reading.block(&block, content);
+        let first = start.filter(|start| start.block == block.bytes.start).map_or(0, |start| start.offset);
+        let last = end.filter(|end| end.block == block.bytes.start).map(|end| end.offset);
+        reading.block(&block, content.get(..last.unwrap_or(content.len())).unwrap_or_default(), first);
+        if last.is_some() {
+            reading.parse(0)?;
+            break;
+        }
         reading.parse(blocks.most_left())?;
         reading.context.sink.batch.read += block.bytes.end - block.bytes.start;
     }
     reading.finish()
+}
+
+impl Grouping<'_> {
+    /// The first place that an index entry of the record behind a border may have.
+    fn place(&self, border: &Border) -> Option<Place> {
+        let offset = |at: u64| at.wrapping_sub(self.base);
+        match border.before {
+            // The end of a full block, and the beginning of the next one.
+            Some(before) if border.offset == 0 => Place::new(offset(before), BLOCK as u16),
+            _ => Place::new(offset(border.block), border.offset as u16),
+        }
+    }
+
+    /// The place behind all of its records.
+    fn end(&self) -> Option<Place> {
+        Place::new(self.section.end.wrapping_sub(self.base), 0)
+    }
 }
 
 /// Where the event of an index entry is.
@@ -131,6 +199,10 @@ struct Reading<'c, 's, 'g> {
     /// The first of this grouping's rows in the batch, and the last one that an index entry vouches for.
     first_row: usize,
     vouched: usize,
+    /// Entries from here on belong to others.
+    end: Option<Place>,
+    /// Nothing but the next part follows.
+    is_cut: bool,
     /// Timestamp of the last row that was handed on.
     last: Option<u32>,
     is_ordered: bool,
@@ -140,23 +212,40 @@ struct Reading<'c, 's, 'g> {
 }
 
 impl<'c, 's, 'g> Reading<'c, 's, 'g> {
-    fn new(context: &'c mut Context<'s>, grouping: &'g Grouping<'g>, entries: &'c mut Entries) -> Self {
+    fn new(
+        context: &'c mut Context<'s>,
+        grouping: &'g Grouping<'g>,
+        entries: &'c mut Entries,
+        start: Option<&Border>,
+        end: Option<&Border>,
+    ) -> Self {
         let batch = &context.sink.batch;
         let (first_row, at) = (batch.rows.len(), batch.content.len());
+        let before = start.and_then(|start| start.before.filter(|_| start.offset == 0));
+        let before = before.map(|before| Decoded {
+            bytes: before..before,
+            offset: before.wrapping_sub(grouping.base),
+            start: at as i64 - BLOCK as i64,
+        });
         Self {
             context,
             grouping,
             entries,
-            blocks: Vec::new(),
+            blocks: before.into_iter().collect(),
             block: 0,
             at: Some(at),
             from: at,
             skip: 0,
             first_row,
             vouched: first_row,
+            end: match end {
+                Some(end) => grouping.place(end),
+                None => grouping.end(),
+            },
+            is_cut: grouping.is_cut || end.is_some(),
             last: None,
             is_ordered: true,
-            is_hidden: false,
+            is_hidden: start.is_some_and(|start| start.is_hidden),
             events: 0,
         }
     }
@@ -182,8 +271,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         block.map_or(self.grouping.section.clone(), |block| block.bytes.clone())
     }
 
-    /// Takes a block's content.
-    fn block(&mut self, block: &Block, content: &[u8]) {
+    /// Takes a block's content, without what comes before `first`.
+    fn block(&mut self, block: &Block, content: &[u8], first: usize) {
         if let Some(damage) = block.damage {
             let lost = if block.is_lost { "; its content is lost" } else { "; it was read all the same" };
             self.lose(block.bytes.clone(), format_args!("{damage}{lost}"));
@@ -197,8 +286,9 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             self.skip = 0;
             return;
         }
-        let skipped = self.skip.min(content.len() as u64);
-        self.skip -= skipped;
+        let left_out = self.skip.min(content.len() as u64);
+        self.skip -= left_out;
+        let skipped = left_out.max(first as u64);
         let Some(rest) = content.get(skipped as usize..).filter(|rest| !rest.is_empty()) else { return };
         let offset = block.bytes.start.wrapping_sub(self.grouping.base);
         let start = batch.content.len() as i64 - skipped as i64;
@@ -278,7 +368,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
     /// The place of the next entry that points to `at` or behind it; those before point at no record, and are lost.
     fn next_target(&mut self, at: usize) -> Result<Target> {
         while let Some(place) = self.entries.peek() {
-            if place.block() >= self.grouping.section.end.wrapping_sub(self.grouping.base) {
+            if self.end.is_some_and(|end| place >= end) {
                 break;
             }
             match self.target(place) {
@@ -484,8 +574,8 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
         batch.group(self.grouping.space, self.grouping.name, self.first_row);
     }
 
-    /// The section's end.
-    fn finish(mut self) -> Result<()> {
+    /// The end of the section, or of a part: how many events there were.
+    fn finish(mut self) -> Result<u64> {
         if self.skip == 0 {
             self.end()?;
         } else {
@@ -497,8 +587,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
                 format!("{zeros} events of time 0 without data at the end: lost pages look like this");
             self.lose(self.grouping.section.clone(), reason);
         }
-        let end = self.grouping.section.end.wrapping_sub(self.grouping.base);
-        while self.entries.peek().is_some_and(|place| place.block() < end) {
+        while self.entries.peek().is_some_and(|place| self.end.is_none_or(|end| place < end)) {
             self.context.lose_entries_at(self.entries, self.grouping.base)?;
         }
         self.emit();
@@ -507,11 +596,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             let reason = "timestamps do not descend: the old writer cut them to 32 bits, or they are damaged";
             self.lose(self.grouping.section.clone(), reason);
         }
-        let report = &mut self.context.account.report;
-        report.events += self.events;
-        report.groupings += u64::from(self.events > 0);
-        self.context.space_events += self.events;
-        self.context.sink.hand_on_if_full()
+        Ok(self.events)
     }
 
     /// What is left when all records were taken must be the end marker.
@@ -527,7 +612,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             };
             match self.content().get(at..).unwrap_or_default() {
                 [0] => return Ok(()),
-                _ if self.grouping.is_cut => return Ok(()),
+                _ if self.is_cut => return Ok(()),
                 [] => {
                     self.lose(self.grouping.section.clone(), "the end marker is missing");
                     return Ok(());

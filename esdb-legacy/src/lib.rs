@@ -23,8 +23,8 @@
 //! # }
 //! ```
 //!
-//! Modules, lowest first: [`bytes`], [`input`] and [`report`]; [`table`], [`blocks`] and [`key`]; [`entries`] and [`batch`]; [`index`]
-//! and [`grouping`]; [`space`]; [`salvage`] and [`archive`]; [`stream`].
+//! Modules, lowest first: [`bytes`], [`input`] and [`report`]; [`table`], [`blocks`] and [`key`]; [`entries`] and [`batch`]; [`index`],
+//! [`parts`] and [`grouping`]; [`space`]; [`salvage`] and [`archive`]; [`stream`].
 
 mod archive;
 mod batch;
@@ -36,6 +36,7 @@ mod grouping;
 mod index;
 mod input;
 mod key;
+mod parts;
 mod report;
 mod salvage;
 mod space;

@@ -111,6 +111,41 @@ fn little_memory_changes_no_event() {
     assert!(found == expected(&spaces));
 }
 
+/// Groupings are read in parts, of which the last comes first; 32 records of 128 bytes, of one time, end where a block does.
+#[test]
+fn large_groupings_come_over_in_parts() {
+    let mut random = Random(5);
+    let event = |i: u64, len: u64, random: &mut Random| Event {
+        grouping: (i % 2).to_string().into_bytes(),
+        timestamp: (1_000 + i / 64) as u32,
+        keys: if i.is_multiple_of(8) || i % 64 == 63 {
+            vec![b"k:v".to_vec(), b"all:".to_vec()]
+        } else {
+            Vec::new()
+        },
+        data: random.bytes(len),
+    };
+    for (len, most) in [(123, 124), (0, 400)] {
+        let mut events: Vec<Event> = (0..64 * 930)
+            .map(|i| {
+                let len = len + random.below(most - len);
+                event(i, len.max(1), &mut random)
+            })
+            .collect();
+        events[20_000].data.clear();
+        let spaces = [(&b"one"[..], events)];
+        let (found, report) = convert(old::archive(&spaces), &Options::new().memory(8 << 20));
+        assert!(report.is_complete(), "{:?}", report.losses);
+        assert!(found == expected(&spaces));
+        let (_, whole) = convert(old::archive(&spaces), &Options::new());
+        assert_eq!(
+            (report.hidden_events, report.hidden_entries),
+            (whole.hidden_events, whole.hidden_entries)
+        );
+        assert_eq!(report.groupings, 2);
+    }
+}
+
 #[test]
 fn events_beyond_the_limit_are_left_out_and_told() {
     let event = |i: u32, len: usize| Event {
