@@ -15,6 +15,9 @@ use crate::salvage::{self, Ids};
 use crate::space::{Context, MARK, Space};
 use crate::table::Table;
 
+/// So far into a file, and from its end, it is looked whether it may be an archive, in bytes.
+const NEAR: u64 = 1 << 20;
+
 /// Brings an archive over. Spaces whose id is lost are numbered on from `unknown`.
 ///
 /// # Errors
@@ -60,14 +63,18 @@ pub(crate) fn read(context: &mut Context<'_>, input: &Input<'_>, unknown: &mut u
     salvage::read(context, input, merged(gaps), ids, unknown)
 }
 
-/// Whether a file without the mark of a table's end may be an archive: it begins with a space, or has a mark somewhere.
+/// Whether a file without the mark of a table's end may be an archive: it begins with a space, or has a mark near its end.
 ///
 /// # Errors
 ///
 /// I/O if the file cannot be read.
-pub(crate) fn may_be(input: &mut Input<'_>) -> Result<bool> {
-    let begins = input.get(0, 1)? == Some(&[MARK]) && run_of_sections(input, 1, |_| ())? > 1;
-    Ok(begins || salvage::find_magic(input, 0)?.is_some())
+pub(crate) fn may_be(input: &Input<'_>) -> Result<bool> {
+    let file = input.region();
+    let mut start = input.over(0..NEAR);
+    let begins = start.get(0, 1)? == Some(&[MARK]) && run_of_sections(&mut start, 1, |_| false)? > 1;
+    let mut end = input.over(file.end.saturating_sub(NEAR)..file.end);
+    let from = end.region().start;
+    Ok(begins || salvage::find_magic(&mut end, from)?.is_some())
 }
 
 /// The table of spaces, which ends the file.

@@ -202,13 +202,17 @@ pub(crate) fn tiles(input: &mut Input<'_>, section: Range<u64>) -> Result<bool> 
     Ok(at == blocks.end)
 }
 
-/// Follows blocks from `start` on as far as they are whole, calls `end` with the end of each section, which is behind a block that is not
-/// full, and returns where the last block ends.
+/// Follows blocks from `start` on as far as they are whole, calls `each` with the end of each section, which is behind a block that is not
+/// full, and returns where the last block ends. `each` tells whether to go on.
 ///
 /// # Errors
 ///
 /// I/O if the file cannot be read.
-pub(crate) fn run_of_sections(input: &mut Input<'_>, start: u64, mut end: impl FnMut(u64)) -> Result<u64> {
+pub(crate) fn run_of_sections(
+    input: &mut Input<'_>,
+    start: u64,
+    mut each: impl FnMut(u64) -> bool,
+) -> Result<u64> {
     let mut blocks = Blocks::new(start..input.region().end);
     while let Some(header) = blocks.header_at(input, blocks.at)? {
         let Some(body) = input.get(blocks.at + HEADER, header.len.into())? else { break };
@@ -216,8 +220,8 @@ pub(crate) fn run_of_sections(input: &mut Input<'_>, start: u64, mut end: impl F
             break;
         };
         blocks.at += header.size();
-        if len < BLOCK {
-            end(blocks.at);
+        if len < BLOCK && !each(blocks.at) {
+            break;
         }
     }
     Ok(blocks.at)

@@ -137,7 +137,7 @@ impl Legacy {
         }
         let kind = match LegacyKind::of(&*source)? {
             Some(kind) => kind,
-            None if archive::may_be(&mut Input::new(&*source))? => LegacyKind::Archive,
+            None if archive::may_be(&Input::new(&*source))? => LegacyKind::Archive,
             None if stream::may_be(&mut Input::new(&*source))? => LegacyKind::Stream,
             None => return Err(Error::Foreign(" of 2014, nor a part of one".into())),
         };

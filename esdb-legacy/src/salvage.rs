@@ -207,7 +207,7 @@ impl Search<'_, '_, '_> {
         while at < rest.end {
             self.input.focus(rest.clone());
             let is_space = self.input.get(at, 1)? == Some(&[MARK]);
-            let blocks_end = if is_space { run_of_sections(&mut self.input, at + 1, |_| ())? } else { at };
+            let blocks_end = if is_space { run_of_sections(&mut self.input, at + 1, |_| true)? } else { at };
             let Some((table, is_whole)) = Table::walk(&mut self.input, blocks_end)? else {
                 if blocks_end > at + 1 {
                     self.found.insert(at, Found::Blocks(at + 1..blocks_end));
@@ -269,7 +269,8 @@ fn read_blocks(
     let mut sections = Vec::new();
     let mut start = blocks.start;
     run_of_sections(&mut content, blocks.start, |end| {
-        sections.push(std::mem::replace(&mut start, end)..end)
+        sections.push(std::mem::replace(&mut start, end)..end);
+        true
     })?;
     let is_cut = start < blocks.end;
     if is_cut {

@@ -27,6 +27,9 @@ use crate::table::{Cursor, Problem, Table};
 /// Begins a space.
 pub(crate) const MARK: u8 = 0x2A;
 
+/// How many bytes of blocks are walked over, beside four times those of the space, to see whether sections are where they should.
+const MOST_WALKED: u64 = 1 << 20;
+
 /// What all parts of a conversion share.
 pub(crate) struct Context<'s> {
     pub(crate) options: &'s Options,
@@ -414,6 +417,8 @@ struct Sections<'t> {
     at: u64,
     /// The next two entries of the table: what follows tells whether one is right.
     ahead: VecDeque<Entry>,
+    /// How many bytes of blocks were walked over.
+    walked: u64,
     problems: Vec<Problem>,
 }
 
@@ -427,7 +432,14 @@ struct Entry {
 
 impl<'t> Sections<'t> {
     fn new(space: &'t Space) -> Self {
-        Self { space, cursor: space.table.cursor(), at: 1, ahead: VecDeque::new(), problems: Vec::new() }
+        Self {
+            space,
+            cursor: space.table.cursor(),
+            at: 1,
+            ahead: VecDeque::new(),
+            walked: 0,
+            problems: Vec::new(),
+        }
     }
 
     fn take_problems(&mut self) -> Vec<Problem> {
@@ -471,7 +483,13 @@ impl<'t> Sections<'t> {
         }
     }
 
-    fn tiles(&self, input: &mut Input<'_>, range: &Range<u64>) -> Result<bool> {
+    /// Whether blocks tile a section. In a hostile table any number of entries may share the same blocks: once their headers have been
+    /// walked over a few times, they tile nothing.
+    fn tiles(&mut self, input: &mut Input<'_>, range: &Range<u64>) -> Result<bool> {
+        self.walked += range.end - range.start;
+        if self.walked > 4 * self.limit() + MOST_WALKED {
+            return Ok(false);
+        }
         let (place, _) = self.space.place(input, range)?;
         tiles(input, place)
     }
@@ -479,13 +497,12 @@ impl<'t> Sections<'t> {
     /// The first section of a part that no entry names: it ends behind a block that is not full.
     fn unnamed(&mut self, input: &mut Input<'_>, range: Range<u64>) -> Result<Section> {
         let (place, _) = self.space.place(input, &range)?;
-        let mut ends = Vec::new();
+        let mut first = None;
         run_of_sections(&mut input.over(place.clone()), place.start, |end| {
-            if ends.is_empty() {
-                ends.push(end);
-            }
+            first = Some(end);
+            false
         })?;
-        let end = ends.first().map_or(range.end, |end| range.start + (end - place.start));
+        let end = first.map_or(range.end, |end| range.start + (end - place.start));
         Ok(self.section(Vec::new(), range.start..end))
     }
 

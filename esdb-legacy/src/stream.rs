@@ -36,6 +36,10 @@ const MOST_KEYS_OF_FOUND: u64 = 64;
 /// All names and values of a record, with their links, have at most so many bytes.
 const MOST_KEY_BYTES: u64 = 64 << 20;
 
+/// Places that turn out to be no records cost a look each at where their keys should be: so many are looked at, and one more for
+/// each KiB of the file.
+const LOOKS: u64 = 16 << 10;
+
 /// Such a row of records is no accident.
 const NO_ACCIDENT: usize = 3;
 
@@ -68,7 +72,18 @@ pub(crate) fn read(context: &mut Context<'_>, input: &Input<'_>) -> Result<()> {
     let limit = records_end.unwrap_or(file.end);
     let number_at = context.sink.batch.rows.len();
     let links = Links { hasher: RandomState::new(), newest: HashMap::new(), is_full: false };
-    let mut reading = Reading { context, input, limit, records_end, first_row: number_at, number: 0, links };
+    let mut reading = Reading {
+        near: input.narrow(),
+        looks: LOOKS + file.end / 1024,
+        bodies: 2 * file.end + MOST_KEY_BYTES,
+        context,
+        input,
+        limit,
+        records_end,
+        first_row: number_at,
+        number: 0,
+        links,
+    };
     reading.run()?;
     reading.hand_on()?;
     let Reading { mut input, links, context, .. } = reading;
@@ -106,6 +121,11 @@ struct Reading<'c, 's, 'i> {
     records_end: Option<u64>,
     /// The first row of this stream in the batch.
     first_row: usize,
+    /// A window for looks here and there.
+    near: Input<'i>,
+    /// How many looks are left, and how many bytes of bodies that turn out to be none.
+    looks: u64,
+    bodies: u64,
     /// How many records there were.
     number: u64,
     links: Links,
@@ -140,11 +160,12 @@ impl Reading<'_, '_, '_> {
     /// Takes the record at `at`, if its body is what a body of `len` bytes must be.
     fn record(&mut self, at: u64, len: u64) -> Result<Option<()>> {
         let most = self.context.options.max_event as u64;
-        if len > most + MOST_KEY_BYTES {
+        if len > (most + MOST_KEY_BYTES).min(self.bodies) {
             return Ok(None);
         }
         let Some(body) = self.input.get(at + LENGTH, len as usize)? else { return Ok(None) };
         if !is_body(body, at) {
+            self.bodies -= len;
             return Ok(None);
         }
         let mut rest = Bytes(body);
@@ -311,7 +332,9 @@ impl Reading<'_, '_, '_> {
     }
 
     fn measure(&mut self, at: u64, most_keys: u64) -> Result<Option<u64>> {
-        measure(&mut self.input, self.limit, at, most_keys)
+        let Some(looks) = self.looks.checked_sub(1) else { return Ok(None) };
+        self.looks = looks;
+        measure(&mut self.near, self.limit, at, most_keys)
     }
 
     /// The next place where a row of records begins.
@@ -352,17 +375,17 @@ fn measure(input: &mut Input<'_>, limit: u64, at: u64, most_keys: u64) -> Result
     let Some(data) = head.uvarint() else { return Ok(None) };
     let keys_at = (at + (available - head.0.len()) as u64).checked_add(data);
     let Some(keys_at) = keys_at.filter(|keys_at| *keys_at < limit) else { return Ok(None) };
-    let most = (limit - keys_at).min(64 << 10) as usize;
-    let bytes = input.up_to(keys_at, most)?;
-    let mut rest = Bytes(bytes);
-    let Some(keys) = rest.uvarint().filter(|keys| *keys <= most_keys) else { return Ok(None) };
-    for _ in 0..keys {
-        let key = rest.len().and_then(|len| rest.take(len)).and_then(|_| rest.uvarint());
-        if key.is_none_or(|previous| previous >= at) {
-            return Ok(None);
+    // Most records have few keys.
+    for most in [2 << 10, 64 << 10] {
+        let bytes = input.up_to(keys_at, most)?;
+        let mut rest = Bytes(bytes);
+        let Some(keys) = rest.uvarint().filter(|keys| *keys <= most_keys) else { return Ok(None) };
+        let mut key = || rest.len().and_then(|len| rest.take(len)).and_then(|_| rest.uvarint());
+        if (0..keys).all(|_| key().is_some_and(|previous| previous < at)) {
+            return Ok(Some(keys_at + (bytes.len() - rest.0.len()) as u64 - at));
         }
     }
-    Ok(Some(keys_at + (bytes.len() - rest.0.len()) as u64 - at))
+    Ok(None)
 }
 
 /// Whether bytes are exactly the body of a record at `at`.

@@ -226,6 +226,11 @@ fn hostile_files_are_refused_soon() {
         stream(&[&[100, 0, 0, 0, 0][..], &[0xFF; 8], &[0x0F], &[0; 100_000]].concat()),
     ));
     cases.push(("a stream of nothing but 0xFF", stream(&[0xFF; 1_000_000])));
+    let far = |_| [&0x0010_0000_u32.to_le_bytes()[..], &[0xC0, 0xFF, 0x3F, 0]].concat();
+    let far: Vec<u8> = (0..250_000).flat_map(far).collect();
+    cases.push(("a stream of records that all reach far", stream(&far)));
+    let shared: Vec<_> = (0..20_000).map(|i| (numbered(b"g", i), section(2 + i, 400_000 - i))).collect();
+    cases.push(("sections that share their blocks", one(space(&b"\x01\0\0\0".repeat(110_000), &shared))));
     for (name, bytes) in cases {
         let start = Instant::now();
         if let Some((events, report)) = convert(bytes) {
