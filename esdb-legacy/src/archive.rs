@@ -1,4 +1,4 @@
-//! An archive of 2014 as a whole (FORMAT §1): spaces, the table of their ids, its length.
+//! An archive of 2014 as a whole: spaces, the table of their ids, its length.
 //!
 //! Spaces that stand where the table says are read in order of their ids. What no entry of the table accounts for is searched for
 //! spaces ([`salvage`](crate::salvage)).
@@ -47,7 +47,7 @@ pub(crate) fn read(context: &mut Context<'_>, input: &Input<'_>, unknown: &mut u
         };
         match space {
             Some(space) => {
-                context.problems(&format!("space {}", Quoted(id)), problems);
+                context.problems(format_args!("space {}", Quoted(id)), problems);
                 space.read(context, input, id)?;
             }
             None => {

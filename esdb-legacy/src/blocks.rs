@@ -1,4 +1,4 @@
-//! The blocks of a section (FORMAT §3): 4,096 bytes of content each, the last one at most as many.
+//! The blocks of a section: 4,096 bytes of content each, the last one at most as many.
 //!
 //! Blocks have no checksum. What can be checked is: their headers tile the section, and each decodes to as much as it must. Where a
 //! header is wrong, the next block is searched for, and what lies between is tried in both encodings.

@@ -1,4 +1,4 @@
-//! Numbers of the old formats: little-endian integers, and `uvarint` (FORMAT, notation).
+//! Numbers of the old formats: little-endian integers, and `uvarint`.
 
 /// Takes values from the front of bytes. Every method gives `None` where they do not suffice.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! The events of a grouping (FORMAT §3.1), each joined with its index entries.
+//! The events of a grouping, each joined with its index entries.
 //!
 //! ```text
 //! blocks -> content -> records, newest first -> rows, oldest first
@@ -87,6 +87,7 @@ pub(crate) fn read(
     grouping: &Grouping<'_>,
     entries: &mut Entries,
 ) -> Result<()> {
+    context.base = grouping.base;
     let size = context.options.segment() as u64;
     let is_large = grouping.section.end - grouping.section.start > size / MOST_PACKED;
     let mut borders = None;
@@ -374,7 +375,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             match self.target(place) {
                 Target::Later => break,
                 Target::At(found) if found >= at => return Ok(Target::At(found)),
-                _ => self.context.lose_entries_at(self.entries, self.grouping.base)?,
+                _ => self.context.lose_entries_at(self.entries)?,
             }
         }
         Ok(Target::Later)
@@ -588,7 +589,7 @@ impl<'c, 's, 'g> Reading<'c, 's, 'g> {
             self.lose(self.grouping.section.clone(), reason);
         }
         while self.entries.peek().is_some_and(|place| self.end.is_none_or(|end| place < end)) {
-            self.context.lose_entries_at(self.entries, self.grouping.base)?;
+            self.context.lose_entries_at(self.entries)?;
         }
         self.emit();
         if !self.is_ordered {

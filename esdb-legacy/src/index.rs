@@ -1,4 +1,4 @@
-//! The entries of an index section (FORMAT §3.2): 10 bytes each, which say where an event's record begins.
+//! The entries of an index section: 10 bytes each, which say where an event's record begins.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::space::Context;
 /// Bytes of an entry.
 const ENTRY: usize = 10;
 
-/// So many stored bytes of an index section the old reader reads before it loses its place (FORMAT §6.2).
+/// So many stored bytes of an index section the old reader reads before it loses its place.
 const READ_AT_ONCE: u64 = 4099;
 
 /// An index of a space, and where its section is.

@@ -1,4 +1,4 @@
-//! Index keys: name, a colon, value. Which colon is not stored (FORMAT §4).
+//! Index keys: name, a colon, value. Which colon is not stored.
 
 /// Where keys with several colons are split: behind a name that the user gave, or else at the first colon.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@
 //!
 //! Events are found once per grouping and joined with their index entries by place, so that those are there which the old reader
 //! hides. Lengths from a file are never trusted; what is damaged is told with its place, and what is whole behind it is found
-//! again. `spec/legacy-go.md` says what changes.
+//! again. `spec/legacy-go.md` says what changes, and what the old bytes are.
 //!
 //! ```no_run
 //! use esdb_format::{Unit, WriterOptions};
@@ -23,8 +23,8 @@
 //! # }
 //! ```
 //!
-//! Modules, lowest first: [`bytes`], [`input`] and [`report`]; [`table`], [`blocks`] and [`key`]; [`entries`] and [`batch`]; [`index`],
-//! [`parts`] and [`grouping`]; [`space`]; [`salvage`] and [`archive`]; [`stream`].
+//! Modules, lowest first: `bytes`, `input`, `report`; `table`, `blocks`, `key`; `entries`, `batch`; `index`, `parts`, `grouping`;
+//! `space`; `salvage`, `archive`, `stream`; `convert`.
 
 mod archive;
 mod batch;

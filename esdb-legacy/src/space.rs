@@ -1,4 +1,4 @@
-//! A space (FORMAT §2): its sections, and the table that names them.
+//! A space: its sections, and the table that names them.
 //!
 //! ```text
 //! 0x2A, sections in order of keys, table, length of the table
@@ -8,6 +8,7 @@
 //! table is damaged, sections are what lies between those that are known; a grouping whose name is lost is `unknown-1`, ….
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::ops::Range;
 
 use esdb_format::{Result, limits};
@@ -38,6 +39,8 @@ pub(crate) struct Context<'s> {
     pub(crate) sink: Sink,
     /// Events of the current space so far.
     pub(crate) space_events: u64,
+    /// Where the current space begins in the file: places of index entries count from there.
+    pub(crate) base: u64,
     /// Bytes of the pairs of the current event.
     pair_bytes: usize,
     /// Keys whose index leads to an event without data: the first entry that does, and from which on all were hidden anyway.
@@ -63,6 +66,7 @@ impl<'s> Context<'s> {
             account,
             sink,
             space_events: 0,
+            base: 0,
             pair_bytes: 0,
             stops: HashMap::new(),
             stray: Stray::default(),
@@ -82,7 +86,8 @@ impl<'s> Context<'s> {
         is_empty: bool,
     ) -> Result<()> {
         entries.set_time(timestamp);
-        let Some((key, number)) = entries.head() else { return Ok(()) };
+        let (Some(place), Some((key, number))) = (entries.peek(), entries.head()) else { return Ok(()) };
+        let block = self.base.wrapping_add(place.block());
         let batch = &mut self.sink.batch;
         let count = batch.pairs.len() - first_pair;
         if count == 0 {
@@ -102,14 +107,14 @@ impl<'s> Context<'s> {
                     Quoted(key.name),
                     Quoted(key.value)
                 );
-                self.account.lose(0..0, reason);
+                self.account.lose(block..block, reason);
             }
         } else if count >= limits::PAIRS || self.pair_bytes > limits::PAIR_BYTES {
             self.account.report.entries_lost += 1;
             if count == limits::PAIRS
                 || self.pair_bytes - key.name.len() - key.value.len() <= limits::PAIR_BYTES
             {
-                self.account.lose(0..0, "an event has more index entries than a new file can hold");
+                self.account.lose(block..block, "an event has more index entries than a new file can hold");
             }
         } else {
             batch.pair(key.name, key.value);
@@ -122,7 +127,7 @@ impl<'s> Context<'s> {
     /// # Errors
     ///
     /// I/O if entries cannot be read back.
-    pub(crate) fn lose_entries_at(&mut self, entries: &mut Entries, base: u64) -> Result<()> {
+    pub(crate) fn lose_entries_at(&mut self, entries: &mut Entries) -> Result<()> {
         let Some(place) = entries.peek() else { return Ok(()) };
         let mut count = 0;
         while entries.peek() == Some(place) {
@@ -131,7 +136,7 @@ impl<'s> Context<'s> {
         }
         self.account.report.events_lost += 1;
         self.account.report.entries_lost += count;
-        let block = base.wrapping_add(place.block());
+        let block = self.base.wrapping_add(place.block());
         if self.stray.block != block {
             self.tell_stray();
         }
@@ -158,7 +163,8 @@ impl<'s> Context<'s> {
         }
     }
 
-    pub(crate) fn problems(&mut self, of: &str, problems: Vec<Problem>) {
+    /// Tells what was found wrong with a table.
+    pub(crate) fn problems(&mut self, of: impl fmt::Display, problems: Vec<Problem>) {
         for (bytes, reason) in problems {
             self.account.lose(bytes, format_args!("{of}: {reason}"));
         }
@@ -237,7 +243,7 @@ impl Space {
         let mut sections = Sections::new(self);
         let (mut number, mut groupings) = (0, 0);
         while let Some(section) = sections.next(&mut tables)? {
-            context.problems(&format!("space {}", Quoted(id)), sections.take_problems());
+            context.problems(format_args!("space {}", Quoted(id)), sections.take_problems());
             let kind = match section.kind {
                 Kind::Unknown => self.kind_of(&mut content, &section)?,
                 kind => kind,
@@ -249,14 +255,14 @@ impl Space {
             number += 1;
             self.read_index(context, &mut content, id, &section, number, &mut sorter)?;
         }
-        context.problems(&format!("space {}", Quoted(id)), sections.take_problems());
-        context.space_events = 0;
+        context.problems(format_args!("space {}", Quoted(id)), sections.take_problems());
+        (context.space_events, context.base) = (0, self.start);
         if groupings > 0 {
             let unordered = context.account.report.unordered_groupings;
             let mut entries = sorter.finish()?;
             self.read_groupings(context, &mut tables, &mut content, id, &mut entries)?;
             while entries.peek().is_some() {
-                context.lose_entries_at(&mut entries, self.start)?;
+                context.lose_entries_at(&mut entries)?;
             }
             // Timestamps that were cut to 32 bits are not in order anywhere.
             if context.account.report.unordered_groupings == unordered {

@@ -1,4 +1,4 @@
-//! A stream of 2014 (FORMAT §9): records one behind the other, each with links to the ones before it with the same keys.
+//! A stream of 2014: records one behind the other, each with links to the ones before it with the same keys.
 //!
 //! ```text
 //! "ESDBstream", records: length, payload, keys with links

@@ -1,4 +1,4 @@
-//! Tables of the old formats: those of LevelDB without compression (FORMAT §5).
+//! Tables of the old formats: those of LevelDB without compression.
 //!
 //! ```text
 //! data block … data block, metaindex block (empty), index block, trailer of 48 bytes

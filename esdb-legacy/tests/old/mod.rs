@@ -1,4 +1,4 @@
-//! A writer of the old formats, for tests: archives as the Go library wrote them (FORMAT §1–5), streams (§9).
+//! A writer of the old formats, for tests: archives and streams as the Go library wrote them (spec/legacy-go.md).
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part; it fails loudly")]
 
