@@ -71,6 +71,8 @@ impl Blocks {
                 Some(header) if header.len > 0 && self.is_followed(input, start + header.size())? => {
                     (header, None)
                 }
+                // What follows is damaged, not this one.
+                Some(header) if self.is_full(input, start, header)? => (header, None),
                 other => (self.mend(input, start, other)?, Some("the block's header is damaged")),
             };
             self.at = self.end.min(start + header.size());
@@ -110,6 +112,12 @@ impl Blocks {
         }
         let header = self.header_at(input, at)?;
         Ok(header.is_some_and(|header| header.encoding <= SNAPPY && at + header.size() <= self.end))
+    }
+
+    /// Whether a block decodes to 4,096 bytes.
+    fn is_full(&mut self, input: &mut Input<'_>, start: u64, header: Header) -> Result<bool> {
+        let Some(body) = input.get(start + HEADER, header.len.into())? else { return Ok(false) };
+        Ok(decode(&mut self.decoder, header.encoding, body, false, &mut self.decoded).is_some())
     }
 
     /// The block at `start` as it must be if the next one is where it seems to be.

@@ -109,6 +109,61 @@ fn flip(bits: impl Fn(usize) -> Range<usize>) {
     println!("{silent} of {flips} flips, all inside of events or index entries, were not found");
 }
 
+fn splitmix(i: u64) -> u64 {
+    let mixed = (i ^ i << 31).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32
+}
+
+/// A block that does not decode, a length of a record that is wrong, a hole of zeros: each in the middle of a grouping of many blocks, with
+/// index entries that vouch for what follows, and without.
+#[test]
+fn damage_inside_of_a_grouping_costs_what_is_there() {
+    for has_keys in [true, false] {
+        let event = |i: u32| Event {
+            timestamp: 1_500_000_000 + i / 2,
+            keys: if has_keys { vec![b"all:".to_vec()] } else { Vec::new() },
+            data: format!("{{\"number\":{i},\"page\":\"/path/to/page/{}\"}}", i * i % 97).into_bytes(),
+            ..Event::default()
+        };
+        let noise = |i: u32| Event {
+            data: (0..90).map(|at| splitmix(u64::from(i * 90 + at)) as u8).collect(),
+            ..event(i)
+        };
+        let packed: Vec<Event> = (0..2_000).map(event).collect();
+        let raw: Vec<Event> = (0..500).map(noise).collect();
+        let stored: HashSet<Shown> =
+            packed.iter().chain(&raw).map(|event| (event.timestamp.into(), event.data.clone())).collect();
+        let archive = |events: &[Event]| old::archive(&[(b"s", events.to_vec())]);
+        let (packed, raw) = (archive(&packed), archive(&raw));
+        // The third block of each begins behind two others.
+        let third = |bytes: &[u8]| {
+            (0..2).fold(1, |at, _| at + 3 + usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]])))
+        };
+        let damage = |bytes: &[u8], range: Range<usize>, value: u8| {
+            let mut bytes = bytes.to_vec();
+            bytes[range].fill(value);
+            bytes
+        };
+        let (in_packed, in_raw) = (third(&packed), third(&raw) + 1_000);
+        // Records of 95 bytes: the first one that begins in the third block.
+        let length = third(&raw) + 3 + 95 - 2 * 4096 % 95;
+        let cases = [
+            ("a block that does not decode", damage(&packed, in_packed + 3..in_packed + 5, 0xFF), 1_900),
+            ("a wrong header", damage(&packed, in_packed..in_packed + 2, 0xFF), 2_000),
+            ("a hole", damage(&raw, in_raw..in_raw + 600, 0), 500 - 12),
+            ("a wrong length", damage(&raw, length..length + 1, 99), 500 - 12),
+        ];
+        for (name, bytes, least) in cases {
+            let (events, report) = convert(bytes).unwrap();
+            println!("{name}, keys {has_keys}: {} events, {:?}", events.len(), report.losses.first());
+            assert!(!report.is_complete(), "{name}");
+            let made_up: Vec<&Shown> = events.iter().filter(|event| !stored.contains(event)).collect();
+            assert!(made_up.len() <= 2, "{name}, keys {has_keys}: {made_up:?}");
+            assert!(events.len() >= least, "{name}, keys {has_keys}: {} events", events.len());
+        }
+    }
+}
+
 #[test]
 fn a_cut_file_gives_what_is_before_the_cut() {
     let whole = old::archive(&spaces());
