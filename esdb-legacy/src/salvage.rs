@@ -9,7 +9,7 @@ use std::ops::Range;
 use esdb_format::Result;
 
 use crate::archive::region_of;
-use crate::blocks::run_of_sections;
+use crate::blocks::{run_of_sections, tiles};
 use crate::bytes::Bytes;
 use crate::entries::Entries;
 use crate::grouping::{self, Grouping};
@@ -52,16 +52,19 @@ impl Ids {
         }
     }
 
-    /// Adds the ids of a table, and tells whether it is one of spaces.
+    /// Adds the ids of a table, and tells whether it is one of spaces. Ids of a table that does not stand right behind its spaces are of no
+    /// use: it may be that of an archive inside of an event.
     fn add_all(&mut self, input: &mut Input<'_>, table: &Table) -> Result<bool> {
-        let mut cursor = table.cursor();
+        let (mut cursor, mut end) = (table.cursor(), 0);
         while cursor.advance(input)? {
-            if region_of(cursor.value()).is_empty() {
+            let region = region_of(cursor.value());
+            if region.is_empty() {
                 return Ok(false);
             }
+            end = region.end.max(end);
         }
         let mut cursor = table.cursor();
-        while cursor.advance(input)? {
+        while end == table.start && cursor.advance(input)? {
             self.add(region_of(cursor.value()).start, cursor.key());
         }
         Ok(true)
@@ -96,23 +99,19 @@ pub(crate) fn read(
     for gap in gaps {
         Search { context, input: input.over(gap.clone()), gap, ids: &mut ids, found: &mut found }.run()?;
     }
-    // One id and one space are left: they belong together.
-    let mut only = None;
-    let without: Vec<u64> = found.keys().copied().filter(|start| !ids.knows(*start)).collect();
-    if let ([start], 1) = (&without[..], ids.by_start.len() + without.len() - found.len()) {
-        only = ids.by_start.keys().copied().find(|at| !found.contains_key(at)).map(|at| (*start, at));
+    let mut named: BTreeMap<u64, Vec<u8>> =
+        found.keys().filter_map(|start| Some((*start, ids.take(*start)?))).collect();
+    // One space and one id are left: they belong together.
+    let mut nameless = found.keys().filter(|start| !named.contains_key(start));
+    if let (Some(&start), None, 1) = (nameless.next(), nameless.next(), ids.by_start.len()) {
+        named.extend(ids.by_start.drain().map(|(_, id)| (start, id)));
     }
     for (start, space) in found {
-        let id = match only.filter(|(only, _)| *only == start) {
-            Some((_, at)) => ids.by_start.remove(&at),
-            None => ids.take(start),
-        };
-        let id = id.unwrap_or_else(|| {
+        let id = named.remove(&start).unwrap_or_else(|| {
             *unknown += 1;
             let id = format!("unknown-{unknown}").into_bytes();
-            context
-                .account
-                .lose(start..start, format_args!("the id of a space is lost, it is now {}", Quoted(&id)));
+            let reason = format_args!("the id of a space is lost, it is now {}", Quoted(&id));
+            context.account.lose(start..start, reason);
             id
         });
         match space {
@@ -121,13 +120,6 @@ pub(crate) fn read(
         }
     }
     Ok(())
-}
-
-impl Ids {
-    fn knows(&self, start: u64) -> bool {
-        let shifted = start.checked_add(self.shift);
-        self.by_start.contains_key(&start) || shifted.is_some_and(|start| self.by_start.contains_key(&start))
-    }
 }
 
 struct Search<'c, 's, 'i> {
@@ -169,7 +161,7 @@ impl Search<'_, '_, '_> {
                 self.rest(at..table.start)?;
                 self.note(&table);
             } else {
-                self.space(at, table)?;
+                self.space(at, table, &mut budget)?;
             }
             (at, from) = (behind, behind);
         }
@@ -178,15 +170,27 @@ impl Search<'_, '_, '_> {
 
     /// A table of spaces that is not the file's last, or is not where it should be.
     fn note(&mut self, table: &Table) {
-        self.context
-            .account
-            .note(format_args!("a table of spaces at byte {} is not the file's last", table.start));
+        self.context.account.note(format_args!(
+            "a table of spaces stands at byte {}, not at the end of the file",
+            table.start
+        ));
     }
 
-    /// A space by its table, behind `floor`.
-    fn space(&mut self, floor: u64, table: Table) -> Result<()> {
+    /// A space by its table, behind `floor`, which costs `budget` what is looked at in vain.
+    fn space(&mut self, floor: u64, table: Table, budget: &mut u64) -> Result<()> {
         let len = Space::sections_len(&mut self.input, &table)?;
-        let (start, missing) = match table.start.checked_sub(len) {
+        let start = table.start.checked_sub(len).filter(|start| *start >= self.gap.start);
+        if let Some(start) = start.filter(|start| *start < floor && len <= *budget) {
+            *budget -= len;
+            let is_space = self.input.get(start, 1)? == Some(&[MARK]);
+            if is_space && tiles(&mut self.input, start + 1..table.start)? {
+                // What was found behind its beginning was inside of events.
+                self.found.retain(|found, _| *found < start);
+                self.found.insert(start, Found::Whole(Space { start, missing: 0, table }));
+                return Ok(());
+            }
+        }
+        let (start, missing) = match start {
             Some(start) if start >= floor => (start, 0),
             // A loss that is larger than what is left is none.
             _ => (floor, floor.saturating_add(len).saturating_sub(table.start)),

@@ -181,6 +181,34 @@ fn a_cut_file_gives_what_is_before_the_cut() {
 }
 
 #[test]
+fn archives_inside_of_events_mislead_nobody() {
+    let noise = |i: u64, len: u64| (0..len).map(|at| splitmix(i * 1_000 + at) as u8).collect::<Vec<u8>>();
+    let inner = |i: u64| {
+        let event = |n: u64| Event { timestamp: n as u32, data: noise(i + n, 300), ..Event::default() };
+        old::archive(&[(b"inner", (0..3).map(event).collect())])
+    };
+    let event = |i: u64| Event {
+        timestamp: 1_000 + i as u32,
+        keys: vec![b"k:v".to_vec()],
+        data: if i % 3 == 0 { inner(i) } else { noise(i, 500) },
+        ..Event::default()
+    };
+    let spaces = [(&b"a"[..], (0..20).map(event).collect::<Vec<_>>()), (b"b", (20..40).map(event).collect())];
+    let whole = old::archive(&spaces);
+    let stored: HashSet<Shown> = spaces
+        .iter()
+        .flat_map(|(_, events)| events.iter().map(|event| (event.timestamp.into(), event.data.clone())))
+        .collect();
+    // Without the length at the end, the table of spaces, and a part of it.
+    for cut in [4, 60, 200] {
+        let (events, report) = convert(whole[..whole.len() - cut].to_vec()).unwrap();
+        assert!(!report.is_complete());
+        assert!(events.iter().all(|event| stored.contains(event)), "{cut}");
+        assert_eq!((events.len(), report.spaces), (40, 2), "{cut}: {:?}", report.losses);
+    }
+}
+
+#[test]
 fn a_damaged_stream_gives_what_is_whole() {
     let records: Vec<(Vec<u8>, Vec<Vec<u8>>)> =
         (0..30).map(|i: u8| (vec![i; usize::from(i)], vec![format!("k:{}", i % 3).into_bytes()])).collect();
