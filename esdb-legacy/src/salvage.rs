@@ -140,6 +140,7 @@ impl Search<'_, '_, '_> {
         let mut budget = 2 * (gap.end - gap.start) + MOST_IN_VAIN;
         let mut from = gap.start;
         let mut tables = self.input.narrow();
+        let mut blocks_end = self.blocks_end(at)?;
         while let Some(magic) = find_magic(&mut self.input, from)? {
             from = magic + 1;
             let Some(table) = Table::before(&mut tables, magic, at, &mut budget)? else {
@@ -151,6 +152,10 @@ impl Search<'_, '_, '_> {
                 }
                 continue;
             };
+            // It is inside of an event.
+            if table.start < blocks_end {
+                continue;
+            }
             let behind = (table.end + LENGTH).min(gap.end);
             let ends_well = self.input.get(table.end, LENGTH as usize)?.and_then(|len| Bytes(len).u64());
             if ends_well != Some(table.end - table.start) {
@@ -164,8 +169,15 @@ impl Search<'_, '_, '_> {
                 self.space(at, table, &mut budget)?;
             }
             (at, from) = (behind, behind);
+            blocks_end = self.blocks_end(at)?;
         }
         self.rest(at..gap.end)
+    }
+
+    /// How far blocks follow one another, if a space begins at `at`.
+    fn blocks_end(&mut self, at: u64) -> Result<u64> {
+        let is_space = self.input.get(at, 1)? == Some(&[MARK]);
+        if is_space { run_of_sections(&mut self.input, at + 1, |_| true) } else { Ok(at) }
     }
 
     /// A table of spaces that is not the file's last, or is not where it should be.
@@ -210,8 +222,8 @@ impl Search<'_, '_, '_> {
         let mut at = rest.start;
         while at < rest.end {
             self.input.focus(rest.clone());
-            let is_space = self.input.get(at, 1)? == Some(&[MARK]);
-            let blocks_end = if is_space { run_of_sections(&mut self.input, at + 1, |_| true)? } else { at };
+            let blocks_end = self.blocks_end(at)?;
+            let is_space = blocks_end > at;
             let Some((table, is_whole)) = Table::walk(&mut self.input, blocks_end)? else {
                 if blocks_end > at + 1 {
                     self.found.insert(at, Found::Blocks(at + 1..blocks_end));

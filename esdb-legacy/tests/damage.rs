@@ -185,7 +185,7 @@ fn archives_inside_of_events_mislead_nobody() {
     let noise = |i: u64, len: u64| (0..len).map(|at| splitmix(i * 1_000 + at) as u8).collect::<Vec<u8>>();
     let inner = |i: u64| {
         let event = |n: u64| Event { timestamp: n as u32, data: noise(i + n, 300), ..Event::default() };
-        old::archive(&[(b"inner", (0..3).map(event).collect())])
+        old::raw_archive(&[(b"inner", (0..3).map(event).collect())])
     };
     let event = |i: u64| Event {
         timestamp: 1_000 + i as u32,
@@ -194,7 +194,7 @@ fn archives_inside_of_events_mislead_nobody() {
         ..Event::default()
     };
     let spaces = [(&b"a"[..], (0..20).map(event).collect::<Vec<_>>()), (b"b", (20..40).map(event).collect())];
-    let whole = old::archive(&spaces);
+    let whole = old::raw_archive(&spaces);
     let stored: HashSet<Shown> = spaces
         .iter()
         .flat_map(|(_, events)| events.iter().map(|event| (event.timestamp.into(), event.data.clone())))

@@ -31,11 +31,13 @@ pub(crate) struct Archive<W> {
     out: W,
     at: u64,
     spaces: BTreeMap<Vec<u8>, (u64, u64)>,
+    /// Whether no block is packed.
+    is_raw: bool,
 }
 
 impl<W: Write> Archive<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self { out, at: 0, spaces: BTreeMap::new() }
+        Self { out, at: 0, spaces: BTreeMap::new(), is_raw: false }
     }
 
     /// Bytes so far.
@@ -44,7 +46,7 @@ impl<W: Write> Archive<W> {
     }
 
     pub(crate) fn space(&mut self, id: &[u8], events: &[Event]) {
-        let bytes = space(events);
+        let bytes = space(events, self.is_raw);
         self.out.write_all(&bytes).unwrap();
         self.spaces.insert(id.to_vec(), (self.at, bytes.len() as u64));
         self.at += bytes.len() as u64;
@@ -69,9 +71,19 @@ pub(crate) fn archive(spaces: &[(&[u8], Vec<Event>)]) -> Vec<u8> {
     archive.finish()
 }
 
+/// An archive in memory, of which no block is packed.
+pub(crate) fn raw_archive(spaces: &[(&[u8], Vec<Event>)]) -> Vec<u8> {
+    let mut archive = Archive { is_raw: true, ..Archive::new(Vec::new()) };
+    for (id, events) in spaces {
+        archive.space(id, events);
+    }
+    archive.finish()
+}
+
 /// Collects content and cuts it into blocks.
 #[derive(Default)]
 struct Section {
+    is_raw: bool,
     out: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -89,7 +101,7 @@ impl Section {
     fn block(&mut self) {
         let packed = snap::raw::Encoder::new().compress_vec(&self.buffer).unwrap();
         let (encoding, body) =
-            if packed.len() <= self.buffer.len() { (1, &packed) } else { (0, &self.buffer) };
+            if packed.len() <= self.buffer.len() && !self.is_raw { (1, &packed) } else { (0, &self.buffer) };
         self.out.extend_from_slice(&(body.len() as u16).to_le_bytes());
         self.out.push(encoding);
         self.out.extend_from_slice(body);
@@ -102,7 +114,7 @@ impl Section {
     }
 }
 
-fn space(events: &[Event]) -> Vec<u8> {
+fn space(events: &[Event], is_raw: bool) -> Vec<u8> {
     let mut order: Vec<&Event> = events.iter().collect();
     order.sort_by_key(|event| std::cmp::Reverse(event.timestamp));
     let mut groupings: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
@@ -118,7 +130,7 @@ fn space(events: &[Event]) -> Vec<u8> {
     let mut places = vec![(0_u64, 0_u16); order.len()];
     for (name, members) in groupings {
         let start = out.len();
-        let mut section = Section::default();
+        let mut section = Section { is_raw, ..Section::default() };
         for at in members {
             places[at] = ((start + section.out.len()) as u64, section.buffer.len() as u16);
             let mut len = Vec::new();
@@ -132,7 +144,7 @@ fn space(events: &[Event]) -> Vec<u8> {
     }
     for (key, members) in indexes {
         let start = out.len();
-        let mut section = Section::default();
+        let mut section = Section { is_raw, ..Section::default() };
         for at in members {
             let (block, offset) = places[at];
             section.append(&block.to_le_bytes());
