@@ -190,7 +190,7 @@ fn archives_inside_of_events_mislead_nobody() {
     let event = |i: u64| Event {
         timestamp: 1_000 + i as u32,
         keys: vec![b"k:v".to_vec()],
-        data: if i % 3 == 0 { inner(i) } else { noise(i, 500) },
+        data: if i.is_multiple_of(3) { inner(i) } else { noise(i, 500) },
         ..Event::default()
     };
     let spaces = [(&b"a"[..], (0..20).map(event).collect::<Vec<_>>()), (b"b", (20..40).map(event).collect())];
