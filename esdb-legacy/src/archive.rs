@@ -9,10 +9,11 @@ use esdb_format::Result;
 
 use crate::blocks::run_of_sections;
 use crate::bytes::Bytes;
+use crate::context::Context;
 use crate::input::Input;
 use crate::report::Quoted;
 use crate::salvage::{self, Ids};
-use crate::space::{Context, MARK, Space};
+use crate::space::{MARK, Space};
 use crate::table::Table;
 
 /// So far into a file, and from its end, it is looked whether it may be an archive, in bytes.

@@ -9,9 +9,9 @@ use std::thread;
 use esdb_format::{Error, Event, LegacyKind, Result, Source, Writer, open_plain};
 
 use crate::batch::Sink;
+use crate::context::Context;
 use crate::input::Input;
 use crate::report::{Account, Report};
-use crate::space::Context;
 use crate::{archive, stream};
 
 /// Begins a file of today's format (spec §3.2).

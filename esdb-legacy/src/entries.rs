@@ -121,8 +121,10 @@ impl Sorter {
         let key = (self.keys.len() - 1) as u32;
         let number = number.min(u32::MAX.into()) as u32;
         self.entries.push(Entry { place, key, number });
-        let times = self.keys.last().map_or(0, |key| key.times + number as usize + 1);
-        self.times = times.max(self.times);
+        if self.runs.is_empty() {
+            let times = self.keys.last().map_or(0, |key| key.times + number as usize + 1);
+            self.times = times.max(self.times);
+        }
         let taken = self.entries.len() * size_of::<Entry>()
             + self.times * size_of::<u32>()
             + self.keys.len() * size_of::<StoredKey>()
@@ -455,5 +457,35 @@ impl PartialOrd for Head {
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.order().cmp(&other.order())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of the entries of one key go on behind what was written out, and cost no memory.
+    #[test]
+    fn entries_come_by_place_whatever_the_memory() {
+        for memory in [64 << 10, 64 << 20] {
+            let mut sorter = Sorter::new(memory);
+            let place = |i: u64| Place::new(1 + (i * 7_919) % 100_003, 5).unwrap();
+            for (number, name) in [(1, "a"), (2, "b")] {
+                sorter.key(Key { number, name: name.as_bytes(), value: b"v", hidden_from: 9 });
+                (0..100_003).for_each(|i| sorter.entry(place(i), i).unwrap());
+            }
+            assert!(sorter.runs.len() < 100, "{} runs", sorter.runs.len());
+            let mut entries = sorter.finish().unwrap();
+            for block in 1..=100_003 {
+                for number in [1, 2] {
+                    assert_eq!(entries.peek(), Place::new(block, 5));
+                    let (key, entry) = entries.head().unwrap();
+                    assert_eq!((key.number, key.value, key.hidden_from), (number, &b"v"[..], 9));
+                    assert_eq!(Some(place(entry)), entries.peek());
+                    entries.pass().unwrap();
+                }
+            }
+            assert_eq!(entries.peek(), None);
+        }
     }
 }

@@ -16,12 +16,12 @@ use esdb_format::Result;
 
 use crate::batch::Row;
 use crate::blocks::{BLOCK, Block, Blocks};
-use crate::bytes::Bytes;
+use crate::context::Context;
 use crate::entries::{Entries, Place};
 use crate::input::Input;
 use crate::parts::{self, Border};
+use crate::records::{Record, header_len, record};
 use crate::report::Quoted;
-use crate::space::Context;
 
 /// A section is searched for parts if its blocks may decode to more than memory has room for: so many times as much, in practice.
 const MOST_PACKED: u64 = 8;
@@ -45,35 +45,6 @@ pub(crate) struct Grouping<'a> {
     pub(crate) section: Range<u64>,
     /// The rest of the section is missing.
     pub(crate) is_cut: bool,
-}
-
-/// A record as its bytes say.
-enum Record {
-    Whole {
-        timestamp: u32,
-        data: Range<usize>,
-    },
-    /// Its bytes are not all there.
-    Cut {
-        len: u64,
-    },
-    /// No number that could be a length.
-    Broken,
-}
-
-/// Reads the record at `at`.
-fn record(bytes: &[u8], at: usize) -> Record {
-    let mut rest = Bytes(bytes.get(at..).unwrap_or_default());
-    let available = rest.0.len();
-    let Some(len) = rest.uvarint() else {
-        return if available < 10 { Record::Cut { len: 0 } } else { Record::Broken };
-    };
-    let Some(timestamp) = rest.u32() else { return Record::Cut { len } };
-    if len > rest.0.len() as u64 {
-        return Record::Cut { len };
-    }
-    let start = bytes.len() - rest.0.len();
-    Record::Whole { timestamp, data: start..start + len as usize }
 }
 
 /// Reads a grouping: its events go to the sink, what is wrong to the account. `entries` stand at the section, or before it.
@@ -642,13 +613,4 @@ struct Chain {
 /// An event of time 0 without data: five bytes of zeros.
 fn is_zeros(row: &Row) -> bool {
     row.timestamp == 0 && row.data.is_empty()
-}
-
-/// How many bytes of a record stand before its data.
-fn header_len(content: &[u8], at: usize) -> Option<u64> {
-    let bytes = content.get(at..)?;
-    let mut rest = Bytes(bytes);
-    rest.uvarint()?;
-    rest.u32()?;
-    Some((bytes.len() - rest.0.len()) as u64)
 }

@@ -6,10 +6,10 @@ use esdb_format::Result;
 
 use crate::blocks::{BLOCK, Blocks};
 use crate::bytes::Bytes;
+use crate::context::Context;
 use crate::entries::{Key, Place, Sorter};
 use crate::input::Input;
 use crate::report::Quoted;
-use crate::space::Context;
 
 /// Bytes of an entry.
 const ENTRY: usize = 10;

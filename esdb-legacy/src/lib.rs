@@ -23,13 +23,14 @@
 //! # }
 //! ```
 //!
-//! Modules, lowest first: `bytes`, `input`, `report`; `table`, `blocks`, `key`; `entries`, `batch`; `index`, `parts`, `grouping`;
-//! `space`; `salvage`, `archive`, `stream`; `convert`.
+//! Modules, lowest first: `bytes`, `input`, `report`; `table`, `blocks`, `key`; `entries`, `batch`, `context`; `index`,
+//! `records`, `parts`, `grouping`; `sections`, `space`; `salvage`, `archive`, `stream`; `convert`.
 
 mod archive;
 mod batch;
 mod blocks;
 mod bytes;
+mod context;
 mod convert;
 mod entries;
 mod grouping;
@@ -37,8 +38,10 @@ mod index;
 mod input;
 mod key;
 mod parts;
+mod records;
 mod report;
 mod salvage;
+mod sections;
 mod space;
 mod stream;
 mod table;

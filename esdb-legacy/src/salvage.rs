@@ -11,11 +11,13 @@ use esdb_format::Result;
 use crate::archive::region_of;
 use crate::blocks::{run_of_sections, tiles};
 use crate::bytes::Bytes;
+use crate::context::Context;
 use crate::entries::Entries;
 use crate::grouping::{self, Grouping};
 use crate::input::Input;
 use crate::report::Quoted;
-use crate::space::{Context, Kind, MARK, Space, kind_of};
+use crate::sections::{Kind, kind_of};
+use crate::space::{MARK, Space};
 use crate::table::{MAGIC, Table};
 
 /// How much is searched at once, in bytes.

@@ -16,9 +16,9 @@ use esdb_format::{Result, limits};
 
 use crate::batch::Row;
 use crate::bytes::Bytes;
+use crate::context::Context;
 use crate::input::Input;
 use crate::report::Quoted;
-use crate::space::Context;
 use crate::table::Table;
 
 const HEADER: &[u8] = b"ESDBstream";
