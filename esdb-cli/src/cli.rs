@@ -4,7 +4,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::Usage;
-use crate::commands::{count, groupings, import, indexes, info, merge, recover, scan, spaces, verify};
+use crate::commands::{
+    convert, count, groupings, import, indexes, info, merge, recover, scan, spaces, verify,
+};
 use crate::outcome::{Failure, Outcome};
 
 /// An archive for event history, in files you can copy
@@ -37,6 +39,7 @@ enum Verb {
     Verify(verify::Args),
     Merge(merge::Args),
     Recover(recover::Args),
+    Convert(convert::Args),
 }
 
 impl Cli {
@@ -52,6 +55,7 @@ impl Cli {
             Verb::Verify(args) => verify::run(&args),
             Verb::Merge(args) => merge::run(&args, self.quiet),
             Verb::Recover(args) => recover::run(&args, self.quiet),
+            Verb::Convert(args) => convert::run(&args, self.quiet),
         }
     }
 }

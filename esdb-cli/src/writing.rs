@@ -1,4 +1,4 @@
-//! How a file is written: the flags that `import`, `merge` and `recover` share.
+//! How a file is written: the flags that `import`, `merge`, `recover` and `convert` share.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub(crate) struct WritingArgs {
 
     /// How much memory sorting may take, at least 8MiB
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_memory, help_heading = "Output")]
-    memory: usize,
+    pub(crate) memory: usize,
 
     /// How many threads compress, 1 to 256; the bytes do not depend on it [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Output")]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::legacy::LegacyKind;
+
 /// What reading and writing return.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -28,8 +30,8 @@ pub enum Error {
     #[error("the file needs features that this program does not know (required flags {0:#010x})")]
     UnknownFeature(u32),
     /// The file was written by the Go library of 2014.
-    #[error("this is a file of the 2014 Go library, not of this format")]
-    Legacy,
+    #[error("this is {0} of the 2014 Go library, not a file of this format; esdb convert brings it over")]
+    Legacy(LegacyKind),
     /// The file is something else.
     #[error("not an esdb file{0}")]
     Foreign(String),
@@ -71,7 +73,7 @@ impl Error {
         match self {
             Self::Corrupt(_) | Self::CutOff(_) | Self::NothingWhole => ErrorKind::Corrupt,
             Self::NewerVersion { .. } | Self::UnknownFeature(_) => ErrorKind::Unsupported,
-            Self::Legacy | Self::Foreign(_) => ErrorKind::Foreign,
+            Self::Legacy(_) | Self::Foreign(_) => ErrorKind::Foreign,
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::Io { .. } => ErrorKind::Io,
         }

@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::footer::Footer;
 use crate::handle::Handle;
 use crate::header::Header;
-use crate::legacy;
+use crate::legacy::LegacyKind;
 use crate::limits;
 use crate::page::Page;
 use crate::source::{Source, borrow, read};
@@ -386,10 +386,10 @@ pub(crate) fn without_footer(source: &dyn Source, len: u64) -> Result<Error> {
             _ => Ok(Error::CutOff(format!("{len} bytes are there, without a footer"))),
         };
     }
-    if legacy::is_legacy(source, &start)? {
-        return Ok(Error::Legacy);
-    }
-    Ok(Error::Foreign(String::new()))
+    Ok(match LegacyKind::of(source)? {
+        Some(kind) => Error::Legacy(kind),
+        None => Error::Foreign(String::new()),
+    })
 }
 
 #[cfg(test)]

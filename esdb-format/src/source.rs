@@ -160,6 +160,16 @@ impl<F> PlainFile<F> {
     }
 }
 
+/// Opens a regular file that is read by plain calls. What has no length of its own is refused: folders, pipes, devices.
+///
+/// # Errors
+///
+/// I/O if the file cannot be opened.
+pub fn open_plain(path: impl AsRef<Path>) -> Result<Box<dyn Source>> {
+    let file = PlainFile::open(path.as_ref()).map_err(Error::io("cannot open"))?;
+    Ok(Box::new(file))
+}
+
 /// Opens a file to read, and refuses what has no length of its own: folders, pipes, devices.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     // Asked before opening: opening a pipe waits for its writer.

@@ -230,7 +230,9 @@ fn four_kinds_of_files_give_four_messages() {
     assert_eq!(message(b"some other text, long enough to have sixteen bytes".to_vec()), "not an esdb file");
     let mut old = vec![0; 100];
     old[84..92].copy_from_slice(&[0x57, 0xFB, 0x80, 0x8B, 0x24, 0x75, 0x47, 0xDB]);
-    assert_eq!(message(old), "this is a file of the 2014 Go library, not of this format");
+    let hint = "of the 2014 Go library, not a file of this format; esdb convert brings it over";
+    assert_eq!(message(old), format!("this is an archive {hint}"));
+    assert_eq!(message(b"ESDBstream".to_vec()), format!("this is a stream {hint}"));
     let mut damaged = bytes.clone();
     let at = damaged.len() - 100;
     damaged[at] ^= 1;

@@ -1226,6 +1226,12 @@ def _(a):
     set_list_frames(node, [frames[0][:-1], [frames[0][-1], *frames[1]], *frames[2:]])
 
 
+@bad("T5-frame-long", "long-list", "A frame of a posting list has 1,025 time numbers.")
+def _(a):
+    node, frames = list_frames(a)
+    set_list_frames(node, [[*frames[0], frames[1][0]], frames[1][1:]])
+
+
 def set_last_frame(a, first, *others):
     """The last frame of the posting list becomes these bytes"""
     node, frames = list_frames(a)

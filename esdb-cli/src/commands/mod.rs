@@ -1,5 +1,6 @@
 //! The verbs: one file each, with its flags and what it does.
 
+pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod groupings;
 pub(crate) mod import;

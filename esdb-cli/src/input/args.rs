@@ -117,7 +117,8 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-fn parse_max_event(text: &str) -> Result<usize, String> {
+/// Reads a limit of events' data.
+pub(crate) fn parse_max_event(text: &str) -> Result<usize, String> {
     match parse_bytes(text)? {
         count @ 1..=MAX_DATA => Ok(count),
         _ => Err(format!("an event has from 1 to {MAX_DATA} bytes (1 GiB - 1)")),

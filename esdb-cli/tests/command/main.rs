@@ -5,6 +5,7 @@ mod allocation;
 mod binary;
 #[cfg(target_os = "linux")]
 mod changed;
+mod convert;
 mod count;
 mod esdb;
 #[cfg(target_os = "linux")]
@@ -16,6 +17,8 @@ mod limits;
 mod listings;
 mod merge;
 mod model;
+#[path = "../../../esdb-legacy/tests/old/mod.rs"]
+mod old;
 mod pipes;
 mod readme;
 mod recover;

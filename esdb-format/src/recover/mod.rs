@@ -29,7 +29,7 @@ use crate::footer::Footer;
 use crate::header::Header;
 use crate::limits;
 use crate::reader::ReaderOptions;
-use crate::source::{PlainFile, Source, read};
+use crate::source::{Source, open_plain, read};
 use crate::unit::Unit;
 use crate::verify::VerifyLevel;
 use crate::writer::{Summary, Writer, WriterOptions};
@@ -121,8 +121,7 @@ impl Recovery {
     /// I/O if the file cannot be read; Unsupported if it is newer than this library; Foreign if it is something else;
     /// [`Error::NothingWhole`] if none of them is whole.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let file = PlainFile::open(path.as_ref()).map_err(Error::io("cannot open"))?;
-        Self::open_source(Box::new(file))
+        Self::open_source(open_plain(path)?)
     }
 
     /// Opens bytes from anywhere.
