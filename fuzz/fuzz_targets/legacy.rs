@@ -15,7 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
         entries += event.indexes.len() as u64;
         data += event.data.len();
         assert!(event.space.len() <= limits::KEY && event.grouping.len() <= limits::KEY);
-        assert!(event.indexes.iter().all(|(name, value)| name.len() <= limits::KEY && value.len() <= limits::KEY));
+        assert!(
+            event.indexes.iter().all(|(name, value)| name.len() <= limits::KEY && value.len() <= limits::KEY)
+        );
         Ok(())
     };
     let options = Options::new().memory(8 << 20).split_index("a:b");

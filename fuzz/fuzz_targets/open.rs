@@ -16,6 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(reader) = ReaderOptions::new().cache(256 << 10).open_source(Box::new(bytes.to_vec())) else {
         return;
     };
+    fuzzing::ends(&reader, bytes);
     let deep = reader.verify(VerifyLevel::Deep).is_ok();
     assert!(!deep || reader.verify(VerifyLevel::Checksums).is_ok());
     let mut all_ok = true;

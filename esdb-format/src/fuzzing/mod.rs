@@ -4,6 +4,7 @@
 //! against a model.
 
 mod block;
+mod ends;
 mod lists;
 mod tables;
 
@@ -22,6 +23,7 @@ use crate::tree::{PageSink, Pages};
 use crate::writer::{Writer, WriterOptions};
 
 pub use block::{build_columns, columns};
+pub use ends::{ends, head};
 pub use lists::{build_list, column, damaged_list, list, time_frame};
 pub use tables::{build_tree, damaged_tree, entry, page, tree};
 
