@@ -161,8 +161,22 @@ class Cursor:
         return [value for i in range(0, n, 128) for value in self.frame(min(128, n - i))]
 
     def numbers(self, first, count):
-        """A first number, then a column of the differences between neighbours minus 1 (§6.4, §6.5)"""
+        """A first number, then a column of the differences between neighbours minus 1 (§6.5)"""
         return list(accumulate((gap + 1 for gap in self.column(count - 1)), initial=first))
+
+    def ascending_frame(self, first, m):
+        """§4.5, the first number known"""
+        width = self.uint(1) if m > 1 else 255
+        if width == 255:
+            return self.numbers(first, m)
+        need(width < 63, "A1", self.place)
+        zeros, lows = self.varint(), self.packed(m - 1, width)
+        bits = int.from_bytes(self.take((m + 6 + zeros) // 8), "little")
+        ones = [place for place, bit in enumerate(f"{bits:b}"[::-1]) if bit == "1"]
+        need(len(ones) == m - 1 and ones[-1] == m - 2 + zeros, "A1", self.place)
+        numbers = [first + i + (one - i + 1 << width | low) for i, (one, low) in enumerate(zip(ones, lows), 1)]
+        need(ascending([first, *numbers]) and numbers[-1] < 1 << 64, "A1", self.place)
+        return [first, *numbers]
 
     def string(self, previous, shared, length, limit=65535):
         """§4.2; `unfolded` is the sum of all lengths"""
@@ -177,11 +191,11 @@ class Cursor:
     def about_value(self):
         """§6.4: the value of an index value; its posting list, or the root of the list's tree"""
         count, earliest, span = self.varint(), self.svarint(), self.varint()
-        return count, earliest, span, self.handle() if count > 128 else self.numbers(self.varint(), count)
+        return count, earliest, span, self.handle() if count > 128 else self.ascending_frame(self.varint(), count)
 
     def list_frame(self):
         """§6.4: the value of a posting list's frame, counted from its first time number"""
-        return self.numbers(0, self.uint(1))
+        return self.ascending_frame(0, self.varint())
 
     def time_frame(self):
         """§6.5: first timestamp and ordinals"""
@@ -379,8 +393,8 @@ def read_tables(file):
     for name, (*names[name], root) in tree(file, "index names", "rest", "varint varint svarint varint handle"):
         for value, (*about, numbers) in tree(file, "index names", "rest", "about_value", root, names[name][0]):
             if about[0] > 128:
-                frames = list(tree(file, "index names", "key64", "list_frame", numbers, (about[0] + 127) // 128))
-                need(all(len(frame) == 128 for _, frame in frames[:-1]), "T5", "posting list")
+                frames = list(tree(file, "index names", "key64", "list_frame", numbers, (about[0] + 1023) // 1024))
+                need(all(len(frame) == 1024 for _, frame in frames[:-1]), "T5", "posting list")
                 numbers = [first + number for first, frame in frames for number in frame]
             need(len(numbers) == about[0] and max(numbers) < file.count, "T5", "posting list")
             values[name, value], lists[name, value] = about, numbers

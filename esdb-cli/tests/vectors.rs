@@ -116,10 +116,10 @@ fn good_vectors() -> Vec<Good> {
         ),
         good(
             "long-list",
-            "A posting list in a tree (more than 128 events), and the time order of a space with groupings.",
-            &["T6", "T7", "P2"],
+            "A posting list of two frames (more than 1,024 events), others in one, and the time order of a space with groupings.",
+            &["A1", "A2", "T6", "T7", "P2"],
             seconds().codec(Codec::Snappy),
-            shop(700),
+            shop(4_000),
         ),
         good(
             "two-blocks",

@@ -1,14 +1,14 @@
 //! Files that lie, with every checksum right: what was once answered wrongly, or never.
 
+use crate::ascending;
 use crate::checksum::checksum;
-use crate::codec::key64;
+use crate::codec::{Encode, key64};
 use crate::compression::Codec;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::limits;
-use crate::packed::encode_frame;
 use crate::page::PageBuilder;
 use crate::reader::Reader;
 use crate::scan::StoredEvent;
@@ -25,10 +25,15 @@ struct Forge {
 impl Forge {
     /// Two spaces of 500 events each, in two groupings each.
     fn new() -> Self {
+        Self::of(1_000)
+    }
+
+    /// So many events in two spaces of two groupings each.
+    fn of(events: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.esdb");
         let mut writer = WriterOptions::new().codec(Codec::None).create(&path).unwrap();
-        for i in 0..1_000 {
+        for i in 0..events {
             let (space, grouping) = (["s", "t"][i % 2], ["g", "h"][i / 2 % 2]);
             writer.add(Event::new(space, i as i64, "data").grouping(grouping).index("a", "b")).unwrap();
         }
@@ -73,11 +78,10 @@ impl Forge {
 }
 
 /// A list's frame of `count` time numbers in a row.
-fn frame(first: u64, count: u8) -> (Vec<u8>, Vec<u8>) {
-    let mut value = vec![count];
-    if count > 1 {
-        encode_frame(&vec![0; usize::from(count) - 1], &mut value);
-    }
+fn frame(first: u64, count: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut value = Vec::new();
+    value.put_varint(count);
+    ascending::encode(&(first..first + count).collect::<Vec<_>>(), &mut value);
     (key64(first).to_vec(), value)
 }
 
@@ -88,7 +92,7 @@ fn rule<T>(result: crate::Result<T>) -> &'static str {
 #[test]
 fn a_list_of_more_frames_than_it_states_is_refused() {
     let mut forge = Forge::new();
-    let list = forge.leaf(&[frame(0, 128), frame(128, 72), frame(300, 128), frame(500, 128)]);
+    let list = forge.leaf(&[frame(0, 200), frame(300, 128), frame(500, 128)]);
     forge.with_lists(&[("a", list, 200)]);
     let file = forge.open();
     assert_eq!(rule(file.space("t").unwrap().index("a", "x").range(700..).total()), "P3");
@@ -105,10 +109,16 @@ fn a_list_longer_than_the_file_is_refused() {
 
 #[test]
 fn lists_that_do_not_ascend_end_an_intersection() {
-    let mut forge = Forge::new();
-    let a = forge.leaf(&[frame(0, 128), frame(200, 128), frame(400, 128), frame(800, 128), frame(5, 1)]);
-    let b = forge.leaf(&[frame(400, 128), frame(800, 128), frame(300, 1)]);
-    forge.with_lists(&[("a", a, 513), ("b", b, 257)]);
+    let mut forge = Forge::of(9_000);
+    let a = forge.leaf(&[
+        frame(0, 1_024),
+        frame(2_000, 1_024),
+        frame(4_000, 1_024),
+        frame(7_000, 1_024),
+        frame(5, 1),
+    ]);
+    let b = forge.leaf(&[frame(4_000, 1_024), frame(7_000, 1_024), frame(3_000, 1)]);
+    forge.with_lists(&[("a", a, 4_097), ("b", b, 2_049)]);
     assert_eq!(rule(forge.open().scan().index("a", "x").index("b", "x").total()), "T5");
 }
 
@@ -136,7 +146,7 @@ fn groupings_end_with_their_space() {
 fn verify_walks_through_a_shared_page_once() {
     let mut forge = Forge::new();
     let extent = Extent { count: 200, first: 0, last: 999 };
-    let list = forge.leaf(&[frame(0, 128), frame(128, 72)]);
+    let list = forge.leaf(&[frame(0, 200)]);
     let mut value = Vec::new();
     ValueEntry::encode_extent(&extent, &mut value);
     list.encode(&mut value);
@@ -264,7 +274,7 @@ fn h08_a_page_that_is_its_own_child_is_refused() {
 fn h08_chains_of_all_levels_are_walked_through() {
     let start = std::time::Instant::now();
     let mut forge = Forge::new();
-    let list = forge.leaf(&[frame(0, 128), frame(200, 72)]);
+    let list = forge.leaf(&[frame(0, 200)]);
     let list = forge.chain(&key64(0), list);
     let mut value = Vec::new();
     let extent = Extent { count: 200, first: 0, last: 999 };

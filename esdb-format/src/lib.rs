@@ -86,6 +86,7 @@
 //! # }
 //! ```
 
+mod ascending;
 mod block;
 mod checksum;
 mod codec;

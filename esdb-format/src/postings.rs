@@ -8,14 +8,17 @@
     clippy::arithmetic_side_effects
 )]
 
+use crate::ascending;
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
-use crate::packed::{FRAME, decode_frame, encode_frame};
 use crate::tree::{PageSink, Pages, Tree, TreeBuilder, TreeCursor};
 
-/// How many time numbers a full frame of a list holds.
-const NUMBERS: u64 = FRAME as u64;
+/// The most time numbers of a list that stands in the table of values.
+const INLINE: u64 = 128;
+
+/// How many time numbers a full frame of a longer list holds.
+const NUMBERS: u64 = ascending::NUMBERS as u64;
 
 /// Collects the ascending time numbers of one pair, and writes them inline or as a tree.
 #[derive(Default)]
@@ -33,7 +36,7 @@ pub(crate) struct ListBuilder {
 )]
 impl ListBuilder {
     pub(crate) fn push(&mut self, time_number: u64, sink: &mut impl PageSink) -> Result<()> {
-        if self.pending.len() == FRAME {
+        if self.pending.len() == ascending::NUMBERS {
             self.close_frame(sink)?;
         }
         self.pending.push(time_number);
@@ -43,8 +46,8 @@ impl ListBuilder {
 
     fn close_frame(&mut self, sink: &mut impl PageSink) -> Result<()> {
         self.value.clear();
-        self.value.put_u8(self.pending.len() as u8);
-        encode_gaps(&self.pending, &mut self.value);
+        self.value.put_varint(self.pending.len() as u64);
+        ascending::encode(&self.pending, &mut self.value);
         self.tree.add(&key64(self.pending[0]), &self.value, sink)?;
         self.pending.clear();
         Ok(())
@@ -56,9 +59,9 @@ impl ListBuilder {
 
     /// Appends the list's form in the table of values. There must be at least one number.
     pub(crate) fn finish(mut self, sink: &mut impl PageSink, out: &mut Vec<u8>) -> Result<()> {
-        if self.count <= NUMBERS {
+        if self.count <= INLINE {
             out.put_varint(self.pending[0]);
-            encode_gaps(&self.pending, out);
+            ascending::encode(&self.pending, out);
             return Ok(());
         }
         self.close_frame(sink)?;
@@ -67,59 +70,24 @@ impl ListBuilder {
     }
 }
 
-/// The differences between neighbours, less 1; nothing for a single number.
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "at most a frame of the writer's own numbers, which ascend"
-)]
-fn encode_gaps(numbers: &[u64], out: &mut Vec<u8>) {
-    if numbers.len() > 1 {
-        let mut gaps = [0; FRAME];
-        for (gap, pair) in gaps.iter_mut().zip(numbers.windows(2)) {
-            *gap = pair[1] - pair[0] - 1;
-        }
-        encode_frame(&gaps[..numbers.len() - 1], out);
-    }
-}
-
-/// Decodes `count` numbers of which the first is known.
-fn decode_gaps(decoder: &mut Decoder<'_>, first: u64, count: usize, numbers: &mut Vec<u64>) -> Result<()> {
-    numbers.clear();
-    numbers.push(first);
-    let mut gaps = [0; FRAME];
-    let Some(gaps) = gaps.get_mut(..count.saturating_sub(1)).filter(|gaps| !gaps.is_empty()) else {
-        return Ok(());
-    };
-    decode_frame(decoder, gaps)?;
-    let mut last = first;
-    for &gap in &*gaps {
-        let Some(next) = last.checked_add(gap).and_then(|number| number.checked_add(1)) else {
-            return Err(decoder.corrupt("T5", "time number exceeds 64 bits"));
-        };
-        numbers.push(next);
-        last = next;
-    }
-    Ok(())
-}
-
 /// A posting list as its table entry describes it.
 #[derive(Clone, Debug)]
 pub(crate) enum List {
-    /// At most 128 numbers, decoded.
+    /// At most [`INLINE`] numbers, decoded.
     Inline(Vec<u64>),
-    /// More, in a tree of frames.
-    Tree { root: Handle, count: u64 },
+    /// More, in a tree of so many frames.
+    Tree { root: Handle, count: u64, frames: u64 },
 }
 
 impl List {
     pub(crate) fn decode(decoder: &mut Decoder<'_>, count: u64) -> Result<Self> {
-        if count > NUMBERS {
-            return Ok(Self::Tree { root: Handle::decode(decoder)?, count });
+        if count > INLINE {
+            let (root, frames) = (Handle::decode(decoder)?, count.div_ceil(NUMBERS));
+            return Ok(Self::Tree { root, count, frames });
         }
         let first = decoder.varint("P4")?;
         let mut numbers = Vec::new();
-        decode_gaps(decoder, first, count as usize, &mut numbers)?;
+        ascending::decode(decoder, first, count as usize, &mut numbers)?;
         Ok(Self::Inline(numbers))
     }
 
@@ -133,9 +101,8 @@ impl List {
     pub(crate) fn cursor<P: Pages>(&self, pages: P) -> ListCursor<P> {
         let (frame, tree) = match self {
             Self::Inline(numbers) => (numbers.clone(), None),
-            Self::Tree { root, count } => {
-                let frames = count.div_ceil(NUMBERS);
-                (Vec::new(), Some(Tree::of(pages, *root, frames, Section::Postings).cursor()))
+            Self::Tree { root, frames, .. } => {
+                (Vec::new(), Some(Tree::of(pages, *root, *frames, Section::Postings).cursor()))
             }
         };
         ListCursor { tree, frame, first: 0, count: self.count() }
@@ -197,14 +164,14 @@ impl<P: Pages> ListCursor<P> {
         let first = tree.position().saturating_mul(NUMBERS);
         let mut value = tree.value();
         let expected = self.count.saturating_sub(first).min(NUMBERS);
-        let count = value.u8("P4")?;
-        if u64::from(count) != expected {
+        let count = value.varint("P4")?;
+        if count != expected {
             return Err(value.corrupt("T5", format!("frame of {count} time numbers, {expected} expected")));
         }
         let Some(number) = from_key64(tree.key()) else {
             return Err(value.corrupt("P4", "key of a frame is not of 8 bytes"));
         };
-        decode_gaps(&mut value, number, usize::from(count), &mut self.frame)?;
+        ascending::decode(&mut value, number, count as usize, &mut self.frame)?;
         value.finish("P4")?;
         self.first = first;
         Ok(())
@@ -250,7 +217,7 @@ mod tests {
 
     #[test]
     fn numbers_are_found_by_position_and_by_value() {
-        for count in [1_u64, 2, 127, 128, 129, 256, 257, 20_000] {
+        for count in [1_u64, 2, 127, 128, 129, 1_023, 1_024, 1_025, 20_000] {
             let numbers: Vec<u64> = (0..count).map(|i| i * i / 3 + i).collect();
             let (memory, list) = list(&numbers);
             let mut cursor = list.cursor(&memory);

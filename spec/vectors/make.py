@@ -1173,18 +1173,19 @@ def _(a):
 
 
 def list_frames(a):
-    """The leaf of the posting list of type=click, more than 128 time numbers, and its frames: first and others"""
+    """The leaf of the posting list of type=click, and its frames"""
     node = next(parts[1] for key, parts in values_tree(a, b"type").entries if key == b"click")
     frames = []
     for key, (value,) in node.entries:
-        cursor = Cursor(value[1:], "", "")
-        frames.append(cursor.numbers(int.from_bytes(key, "big"), value[0]))
+        cursor = Cursor(value, "", "")
+        count = cursor.varint()
+        frames.append(cursor.ascending_frame(int.from_bytes(key, "big"), count))
     return node, frames
 
 
 def set_list_frames(node, frames):
     gaps = [[b - a - 1 for a, b in zip(numbers, numbers[1:])] for numbers in frames]
-    node.entries = [[key64(numbers[0]), [bytes([len(numbers)]) + (frame(differences) if differences else b"")]]
+    node.entries = [[key64(numbers[0]), [varint(len(numbers)) + (b"\xFF" + column(differences) if differences else b"")]]
                     for numbers, differences in zip(frames, gaps)]
 
 
@@ -1219,10 +1220,40 @@ def _(a):
     set_list_frames(node, [[*frames[0][:-1], frames[1][0]], *frames[1:]])
 
 
-@bad("T5-frame", "long-list", "A frame of a posting list that is not the last has 127 time numbers.", "deep")
+@bad("T5-frame", "long-list", "A frame of a posting list that is not the last has 1,023 time numbers.", "deep")
 def _(a):
     node, frames = list_frames(a)
     set_list_frames(node, [frames[0][:-1], [frames[0][-1], *frames[1]], *frames[2:]])
+
+
+def set_last_frame(a, first, *others):
+    """The last frame of the posting list becomes these bytes"""
+    node, frames = list_frames(a)
+    node.entries[-1][1] = [varint(len(frames[-1])) + bytes([first]) + b"".join(others)]
+
+
+@bad("A1-width", "long-list", "Low parts of an ascending frame are wider than 62 bits.")
+def _(a):
+    set_last_frame(a, 63, varint(0))
+
+
+@bad("A1-ones", "long-list", "An ascending frame has fewer ones than numbers.")
+def _(a):
+    others = len(list_frames(a)[1][-1]) - 1
+    set_last_frame(a, 0, varint(0), bytes((others + 7) // 8))
+
+
+@bad("A1-end", "long-list", "The last one of an ascending frame is not its last bit.")
+def _(a):
+    others = len(list_frames(a)[1][-1]) - 1
+    set_last_frame(a, 0, varint(8), ((1 << others) - 1).to_bytes((others + 15) // 8, "little"))
+
+
+@bad("A1-order", "long-list", "Numbers of an ascending frame do not ascend.")
+def _(a):
+    others = len(list_frames(a)[1][-1]) - 1
+    lows = [3, *[0] * (others - 1)]
+    set_last_frame(a, 2, varint(0), packed(lows, 2), packed([1] * others, 1))
 
 
 class TimeFrame:

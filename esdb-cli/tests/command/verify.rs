@@ -140,7 +140,7 @@ fn each_of_five_damaged_places_is_named() {
         .map(|n| {
             format!(
                 "{{\"space\":\"s\",\"timestamp\":{n},\"index\":{{\"k\":\"{}\"}},\"data\":\"{n:064}\"}}\n",
-                n % 9
+                n * 7_919 % 8_191 % 9
             )
         })
         .collect();

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
-use crate::packed::FRAME;
 use crate::page::{Page, PageCursor};
 use crate::postings::List;
 use crate::tables::{BlockEntry, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
@@ -125,10 +124,7 @@ impl Walk<'_> {
             Section::Values => {
                 let entry = ValueEntry::decode(cursor.value())?;
                 match entry.list {
-                    List::Tree { root, count } => {
-                        let frames = count.div_ceil(FRAME as u64);
-                        self.pages(Section::Postings, &root, frames, false)
-                    }
+                    List::Tree { root, frames, .. } => self.pages(Section::Postings, &root, frames, false),
                     List::Inline(_) => Ok(()),
                 }
             }
