@@ -1,5 +1,13 @@
 //! The fixed record that begins a block (spec §5.1).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use crate::checksum::{checksum, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::Codec;
@@ -92,7 +100,7 @@ impl Head {
         let mut decoder = Decoder::new(bytes, offset, Section::Block);
         let stored = decoder.take(Self::SIZE, "B1")?;
         let (content, sum) = stored.split_at(Self::SIZE - 4);
-        let sum = Decoder::new(sum, offset + content.len() as u64, Section::Block).u32("B1")?;
+        let sum = Decoder::new(sum, offset.saturating_add(content.len() as u64), Section::Block).u32("B1")?;
         let mut fields = Decoder::new(content, offset, Section::Block);
         if fields.take(8, "B1")? != Self::MARKER {
             return Err(Error::corrupt(Section::Block, offset, "B1", "marker is missing"));
@@ -127,7 +135,7 @@ impl Head {
         {
             return Err(fields.corrupt("L1", format!("first ordinal is {}", head.first_ordinal)));
         }
-        if head.payload_len > limits::DATA as u64 + limits::BLOCK_DATA as u64 {
+        if head.payload_len > (limits::DATA + limits::BLOCK_DATA) as u64 {
             return Err(fields.corrupt("L1", format!("payload of {} bytes", head.payload_len)));
         }
         Ok((head, traits))
@@ -135,17 +143,17 @@ impl Head {
 
     /// The length of the whole block.
     pub(crate) fn block_len(&self) -> u64 {
-        Self::SIZE as u64 + u64::from(self.columns_len) + self.payload_len
+        self.payload_len.saturating_add(u64::from(self.columns_len)).saturating_add(Self::SIZE as u64)
     }
 
     /// The ordinal behind the block's last event.
     pub(crate) fn end_ordinal(&self) -> u64 {
-        self.first_ordinal + u64::from(self.count)
+        self.first_ordinal.saturating_add(self.count.into())
     }
 
     /// Where the payload frames begin in the file.
     pub(crate) fn payload_offset(&self) -> u64 {
-        self.offset + Self::SIZE as u64 + u64::from(self.columns_len)
+        self.offset.saturating_add(u64::from(self.columns_len)).saturating_add(Self::SIZE as u64)
     }
 }
 
@@ -164,6 +172,7 @@ fn decode_traits(fields: &mut Decoder<'_>) -> Result<Traits> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::header::tests::LAYOUT;

@@ -1,5 +1,13 @@
 //! The index values of a block's events (spec §5.2, areas 6 and 7).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 
 use crate::codec::Decoder;
@@ -37,7 +45,7 @@ impl Indexes {
         for column in columns {
             decode_name(&mut names, &mut area)?;
             let column = IndexColumn::decode(&mut area, column, rows)?;
-            bytes += column.values.bytes();
+            bytes = column.values.bytes().saturating_add(bytes);
             if bytes > limits::AREA {
                 return Err(area.corrupt("L1", format!("values of a block exceed {} bytes", limits::AREA)));
             }
@@ -57,21 +65,23 @@ impl Indexes {
             _ => Ok(()),
         };
         // An event has each value once at the most.
-        let (mut pairs, mut bytes) = (0, 0);
+        let (mut pairs, mut bytes) = (0_usize, 0_usize);
         for (name, column) in self.names.iter().zip(&self.columns) {
             let most = column.values.len().min(column.entry_count());
-            pairs += most;
-            bytes += most * name.len() + column.values.bytes();
+            pairs = most.saturating_add(pairs);
+            bytes =
+                most.saturating_mul(name.len()).saturating_add(column.values.bytes()).saturating_add(bytes);
         }
         if check(pairs, bytes).is_ok() {
             return Ok(());
         }
-        let mut sums = vec![(0, 0); rows];
+        let mut sums = vec![(0_usize, 0_usize); rows];
         for (name, column) in self.names.iter().zip(&self.columns) {
             column.for_each_in(0..rows, |row, place| {
-                let (pairs, bytes) = &mut sums[row];
-                *pairs += 1;
-                *bytes += name.len() + column.values.get(place as usize).len();
+                if let Some((pairs, bytes)) = sums.get_mut(row) {
+                    let len = column.values.get(place as usize).len().saturating_add(name.len());
+                    (*pairs, *bytes) = (pairs.saturating_add(1), len.saturating_add(*bytes));
+                }
             });
         }
         sums.into_iter().try_for_each(|(pairs, bytes)| check(pairs, bytes))
@@ -93,8 +103,9 @@ impl Indexes {
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        let columns = self.columns.iter().map(|column| size_of::<IndexColumn>() + column.memory());
-        size_of::<Self>() + self.names.memory() + columns.sum::<usize>()
+        let columns =
+            self.columns.iter().map(|column| column.memory().saturating_add(size_of::<IndexColumn>()));
+        columns.fold(self.names.memory(), usize::saturating_add).saturating_add(size_of::<Self>())
     }
 
     pub(crate) fn columns(&self) -> &[IndexColumn] {
@@ -102,6 +113,7 @@ impl Indexes {
     }
 
     /// The pair of a column's name and the value at a place in it.
+    #[expect(clippy::indexing_slicing, reason = "columns have their numbers from here")]
     pub(crate) fn pair(&self, column: usize, place: u32) -> (&[u8], &[u8]) {
         (self.names.get(column), self.columns[column].values.get(place as usize))
     }
@@ -116,7 +128,7 @@ impl Indexes {
 fn decode_name<'a>(names: &'a mut Strings, area: &mut Decoder<'_>) -> Result<&'a [u8]> {
     let number = names.len();
     names.decode(area, number == 0)?;
-    if number > 0 && names.get(number - 1) >= names.get(number) {
+    if number.checked_sub(1).is_some_and(|before| names.get(before) >= names.get(number)) {
         return Err(area.corrupt("B8", "index names do not ascend"));
     }
     Ok(names.get(number))
@@ -133,7 +145,7 @@ impl IndexColumn {
         let mut values = Strings::default();
         for place in 0..count {
             values.decode(area, place == 0)?;
-            if place > 0 && values.get(place - 1) >= values.get(place) {
+            if place.checked_sub(1).is_some_and(|before| values.get(before) >= values.get(place)) {
                 return Err(area.corrupt("B8", "index values do not ascend"));
             }
         }
@@ -144,9 +156,9 @@ impl IndexColumn {
     fn memory(&self) -> usize {
         let entries = match &self.entries {
             Entries::OneEach(places) => places.capacity(),
-            Entries::Listed { rows, places } => rows.capacity() + places.capacity(),
+            Entries::Listed { rows, places } => rows.capacity().saturating_add(places.capacity()),
         };
-        self.values.memory() + 4 * entries
+        entries.saturating_mul(size_of::<u32>()).saturating_add(self.values.memory())
     }
 
     /// The values, ascending: what places are places in.
@@ -159,7 +171,7 @@ impl IndexColumn {
         let (mut low, mut high) = (0, self.values.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.values.get(middle) < value { low = middle + 1 } else { high = middle }
+            if self.values.get(middle) < value { low = middle.saturating_add(1) } else { high = middle }
         }
         (low < self.values.len() && self.values.get(low) == value).then_some(low as u32)
     }
@@ -182,11 +194,12 @@ impl IndexColumn {
     /// The places of a row's values, ascending.
     pub(crate) fn places(&self, row: usize) -> &[u32] {
         match &self.entries {
-            Entries::OneEach(places) => &places[row..=row],
+            Entries::OneEach(places) => places.get(row..=row).unwrap_or_default(),
             Entries::Listed { rows, places } => {
                 let start = rows.partition_point(|&other| (other as usize) < row);
-                let len = rows[start..].iter().take_while(|&&other| other as usize == row).count();
-                &places[start..start + len]
+                let from = rows.get(start..).unwrap_or_default();
+                let len = from.iter().take_while(|&&other| other as usize == row).count();
+                places.get(start..start.saturating_add(len)).unwrap_or_default()
             }
         }
     }
@@ -195,13 +208,14 @@ impl IndexColumn {
     pub(crate) fn for_each_in(&self, rows: Range<usize>, mut each: impl FnMut(usize, u32)) {
         match &self.entries {
             Entries::OneEach(places) => {
-                for (row, &place) in rows.clone().zip(&places[rows]) {
+                for (row, &place) in rows.clone().zip(places.get(rows).unwrap_or_default()) {
                     each(row, place);
                 }
             }
             Entries::Listed { rows: listed, places } => {
                 let start = listed.partition_point(|&row| (row as usize) < rows.start);
-                for (&row, &place) in listed[start..].iter().zip(&places[start..]) {
+                let (listed, places) = (listed.get(start..), places.get(start..));
+                for (&row, &place) in listed.unwrap_or_default().iter().zip(places.unwrap_or_default()) {
                     if row as usize >= rows.end {
                         break;
                     }
@@ -228,8 +242,9 @@ impl Entries {
                     return Err(beyond());
                 }
                 places.extend(frame.iter().map(|&code| {
-                    let place = (code + common) as u32;
-                    if place >= values as u32 { place - values as u32 } else { place }
+                    // Both are below the number of values.
+                    let place = code.wrapping_add(common) as u32;
+                    if place >= values as u32 { place.wrapping_sub(values as u32) } else { place }
                 }));
                 Ok(())
             })?;
@@ -239,9 +254,9 @@ impl Entries {
             0 => Self::OneEach(decode_places(&mut decoder, rows)?),
             1 => {
                 // A frame of 128 entries takes at least two bytes.
-                let most = decoder.remaining() as u64 * 64;
+                let most = (decoder.remaining() as u64).saturating_mul(64);
                 let count = decoder.varint_up_to(most, "number of entries", "B8")?;
-                if count as u64 > rows as u64 * values as u64 {
+                if count > rows.saturating_mul(values) {
                     return Err(
                         here.corrupt("B8", format!("{count} entries of {rows} events with {values} values"))
                     );
@@ -259,9 +274,13 @@ impl Entries {
                     Ok(())
                 })?;
                 let places = decode_places(&mut decoder, count)?;
+                let (next_rows, next_places) = (listed.get(1..), places.get(1..));
+                let rows = listed.iter().zip(next_rows.unwrap_or_default());
+                let mut neighbours = rows.zip(places.iter().zip(next_places.unwrap_or_default()));
                 let ascend =
-                    listed.windows(2).zip(places.windows(2)).all(|(r, p)| r[0] < r[1] || p[0] < p[1]);
-                if listed.windows(limits::PAIRS + 1).any(|run| run[0] == run[limits::PAIRS]) {
+                    neighbours.all(|((row, next_row), (place, next))| row < next_row || place < next);
+                let far = listed.get(limits::PAIRS..).unwrap_or_default();
+                if listed.iter().zip(far).any(|(row, far)| row == far) {
                     return Err(here.corrupt("L1", format!("an event has more than {} pairs", limits::PAIRS)));
                 }
                 if !ascend || count == 0 {
@@ -292,11 +311,11 @@ impl RowPairs<'_> {
     pub(crate) fn next_place(&mut self) -> Option<(usize, u32)> {
         while self.places.is_empty() {
             self.places = self.indexes.columns.get(self.column)?.places(self.row);
-            self.column += 1;
+            self.column = self.column.saturating_add(1);
         }
         let (&place, rest) = self.places.split_first()?;
         self.places = rest;
-        Some((self.column - 1, place))
+        Some((self.column.saturating_sub(1), place))
     }
 }
 

@@ -1,5 +1,13 @@
 //! Which rows of a block belong to which space and grouping (spec §5.2, areas 1 and 2).
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
 use std::ops::Range;
 
 use crate::codec::Decoder;
@@ -35,7 +43,8 @@ impl Runs {
     }
 
     pub(super) fn memory(&self) -> usize {
-        4 * (self.space_ends.capacity() + self.grouping_ends.capacity())
+        let ends = self.space_ends.capacity().saturating_add(self.grouping_ends.capacity());
+        ends.saturating_mul(size_of::<u32>())
     }
 
     /// For each grouping run, the row behind its last one.
@@ -59,8 +68,9 @@ impl Runs {
     }
 
     /// The rows of a grouping run.
+    #[expect(clippy::indexing_slicing, reason = "runs have their numbers from here")]
     pub(crate) fn rows_of(&self, grouping_run: usize) -> Range<usize> {
-        let start = if grouping_run == 0 { 0 } else { self.grouping_ends[grouping_run - 1] as usize };
+        let start = grouping_run.checked_sub(1).map_or(0, |before| self.grouping_ends[before] as usize);
         start..self.grouping_ends[grouping_run] as usize
     }
 }
@@ -77,7 +87,7 @@ impl Keys {
         let mut spaces = Strings::default();
         for place in 0..runs.space_ends.len() {
             spaces.decode(&mut area, place == 0)?;
-            if place > 0 && spaces.get(place - 1) >= spaces.get(place) {
+            if place.checked_sub(1).is_some_and(|before| spaces.get(before) >= spaces.get(place)) {
                 return Err(area.corrupt("B5", "spaces do not ascend"));
             }
         }
@@ -88,8 +98,8 @@ impl Keys {
         area.finish("B4")?;
         let mut start = 0;
         for &end in &runs.space_ends {
-            for place in start + 1..end as usize {
-                if groupings.get(place - 1) >= groupings.get(place) {
+            for (before, place) in (start..end as usize).zip((start..end as usize).skip(1)) {
+                if groupings.get(before) >= groupings.get(place) {
                     return Err(area.corrupt("B5", "groupings do not ascend"));
                 }
             }
@@ -102,7 +112,7 @@ impl Keys {
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.spaces.memory() + self.groupings.memory()
+        self.spaces.memory().saturating_add(self.groupings.memory()).saturating_add(size_of::<Self>())
     }
 
     pub(crate) fn space(&self, space_run: usize) -> &[u8] {
