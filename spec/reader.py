@@ -62,7 +62,7 @@ class File:
         need(tail[280:] == FOOTER_MAGIC, "F2", missing)
         (length, header_version, self.unit, self.codec, required, _, frame_size, self.dictionary_length,
          self.dictionary_checksum, _, _, self.count, self.earliest, self.latest, roots, *facts, self.content_digest,
-         self.file_digest, checksum, footer_length, version, zeros, _) = FOOTER.unpack(tail)
+         self.file_digest, checksum, footer_length, version, _, _) = FOOTER.unpack(tail)
         need(version <= 1, "V1", newer)
         need(footer_length == 288 and crc32(tail[:264] + tail[268:]) == checksum, "F2", "footer")
         need(length == len(self.data), "F3", "footer")
@@ -73,7 +73,7 @@ class File:
         need(self.codec == 3 if self.dictionary_length else self.dictionary_checksum == 0, "D1", "header: dictionary")
         header = HEADER_MAGIC + b"\1\0" + self.data[10:32] + bytes(28)
         need(self.data[:64] == header + crc32(header).to_bytes(4, "little"), "H1", "header")
-        need(self.data[8:32] + self.data[60:64] + bytes(4) == tail[8:40] and not any(zeros), "F4", "footer")
+        need(self.data[8:32] + self.data[60:64] + bytes(4) == tail[8:40] and tail[272:280] == b"\1" + bytes(7), "F4", "footer")
         self.roots = {tree: (Handle(*root[:3]), root[3]) for tree, root in zip(TREES, ROOT.iter_unpack(roots))}
         self.facts, (self.dictionary, self.dictionary_end) = Handle(*facts), self.read_dictionary(64)
 

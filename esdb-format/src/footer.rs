@@ -136,7 +136,12 @@ impl Footer {
         if len as usize != Self::SIZE {
             return Err(decoder.corrupt("F2", format!("footer length is {len}, {} expected", Self::SIZE)));
         }
-        decoder.u16("F2")?;
+        let version = decoder.u16("F2")?;
+        if version != VERSION {
+            return Err(
+                decoder.corrupt("F4", format!("version is {version} at the end, {VERSION} at the beginning"))
+            );
+        }
         let zeros = decoder.take(6, "F4")?;
         if zero != 0 || zeros.iter().any(|&byte| byte != 0) {
             return Err(Error::corrupt(Section::Footer, offset, "F4", "reserved bytes are not zero"));

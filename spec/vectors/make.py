@@ -557,6 +557,11 @@ def _(a):
     a.edit["end"] = flip(6)
 
 
+@bad("F4-version", "one", "The version at the footer's end is 0.", "open")
+def _(a):
+    a.edit["end"] = put(4, bytes(2))
+
+
 @bad("F5-count", "one", "The footer states two events where there is one.")
 def _(a):
     a.count = 2
