@@ -1231,7 +1231,7 @@ def _(a):
     set_list_frames(node, [frames[0][:-1], [frames[0][-1], *frames[1]], *frames[2:]])
 
 
-@bad("T5-frame-long", "long-list", "A frame of a posting list has 1,025 time numbers.")
+@bad("T5-frame-long", "long-list", "A frame of a posting list has 1,025 time numbers.", "deep")
 def _(a):
     node, frames = list_frames(a)
     set_list_frames(node, [[*frames[0], frames[1][0]], frames[1][1:]])
@@ -1243,24 +1243,24 @@ def set_last_frame(a, first, *others):
     node.entries[-1][1] = [varint(len(frames[-1])) + bytes([first]) + b"".join(others)]
 
 
-@bad("A1-width", "long-list", "Low parts of an ascending frame are wider than 62 bits.")
+@bad("A1-width", "long-list", "Low parts of an ascending frame are wider than 62 bits.", "deep")
 def _(a):
     set_last_frame(a, 63, varint(0))
 
 
-@bad("A1-ones", "long-list", "An ascending frame has fewer ones than numbers.")
+@bad("A1-ones", "long-list", "An ascending frame has fewer ones than numbers.", "deep")
 def _(a):
     others = len(list_frames(a)[1][-1]) - 1
     set_last_frame(a, 0, varint(0), bytes((others + 7) // 8))
 
 
-@bad("A1-end", "long-list", "The last one of an ascending frame is not its last bit.")
+@bad("A1-end", "long-list", "The last one of an ascending frame is not its last bit.", "deep")
 def _(a):
     others = len(list_frames(a)[1][-1]) - 1
     set_last_frame(a, 0, varint(8), ((1 << others) - 1).to_bytes((others + 15) // 8, "little"))
 
 
-@bad("A1-order", "long-list", "Numbers of an ascending frame do not ascend.")
+@bad("A1-order", "long-list", "Numbers of an ascending frame do not ascend.", "deep")
 def _(a):
     others = len(list_frames(a)[1][-1]) - 1
     lows = [3, *[0] * (others - 1)]
