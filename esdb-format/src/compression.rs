@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
 
 use crate::error::{Error, Result, Section};
 
@@ -93,7 +93,7 @@ enum Method {
     None,
     Snappy(Box<snap::raw::Encoder>),
     Lz4,
-    Zstd(Box<zstd::bulk::Compressor<'static>>),
+    Zstd(CCtx<'static>),
 }
 
 impl Compressor {
@@ -104,15 +104,21 @@ impl Compressor {
             Codec::Snappy => Method::Snappy(Box::new(snap::raw::Encoder::new())),
             Codec::Lz4 => Method::Lz4,
             Codec::Zstd { level } => {
-                let zstd = || -> std::io::Result<_> {
-                    let mut zstd = zstd::bulk::Compressor::with_dictionary(level, dictionary)?;
-                    zstd.set_parameter(CParameter::Format(FrameFormat::Magicless))?;
-                    zstd.include_dictid(false)?;
-                    zstd.include_checksum(false)?;
-                    zstd.include_contentsize(true)?;
-                    Ok(zstd)
-                };
-                Method::Zstd(Box::new(zstd().map_err(Error::io("cannot start zstd"))?))
+                let mut zstd = CCtx::try_create().ok_or_else(|| no_memory("zstd cannot start"))?;
+                let settings = [
+                    CParameter::CompressionLevel(level),
+                    CParameter::Format(FrameFormat::Magicless),
+                    CParameter::DictIdFlag(false),
+                    CParameter::ChecksumFlag(false),
+                    CParameter::ContentSizeFlag(true),
+                ];
+                let refused = |code| failed("zstd", get_error_name(code));
+                settings
+                    .into_iter()
+                    .try_for_each(|setting| zstd.set_parameter(setting).map(drop))
+                    .map_err(refused)?;
+                zstd.load_dictionary(dictionary).map_err(refused)?;
+                Method::Zstd(zstd)
             }
         }))
     }
@@ -131,13 +137,11 @@ impl Compressor {
         let len = match &mut self.0 {
             Method::None => raw.len(),
             Method::Snappy(encoder) => {
-                encoder.compress(raw, room).map_err(|error| failed("snappy", &error))?
+                encoder.compress(raw, room).map_err(|error| failed("snappy", error))?
             }
-            Method::Lz4 => {
-                lz4_flex::block::compress_into(raw, room).map_err(|error| failed("lz4", &error))?
-            }
+            Method::Lz4 => lz4_flex::block::compress_into(raw, room).map_err(|error| failed("lz4", error))?,
             Method::Zstd(zstd) => {
-                zstd.compress_to_buffer(raw, room).map_err(|error| failed("zstd", &error))?
+                zstd.compress2(room, raw).map_err(|code| failed("zstd", get_error_name(code)))?
             }
         };
         if len < raw.len() {
@@ -150,8 +154,12 @@ impl Compressor {
     }
 }
 
-fn failed(codec: &str, error: &dyn std::error::Error) -> Error {
+fn failed(codec: &str, error: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("{codec} cannot compress: {error}"))
+}
+
+fn no_memory(doing: &'static str) -> Error {
+    Error::io(doing)(std::io::ErrorKind::OutOfMemory.into())
 }
 
 /// A dictionary that zstd is ready to decompress with.
@@ -164,16 +172,16 @@ impl Prepared {
     }
 }
 
-fn decompressor() -> DCtx<'static> {
-    let mut context = DCtx::create();
+fn decompressor() -> Option<DCtx<'static>> {
+    let mut context = DCtx::try_create()?;
     // It knows this parameter; if it did not, no frame would decompress.
     let _ = context.set_parameter(DParameter::Format(FrameFormat::Magicless));
-    context
+    Some(context)
 }
 
 thread_local! {
     /// Costs more to make than to use, so each thread keeps one for all files.
-    static ZSTD: RefCell<DCtx<'static>> = RefCell::new(decompressor());
+    static ZSTD: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
 /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
@@ -218,11 +226,17 @@ pub(crate) fn unpack(
             // zstd fills spare room: no zeros are written first.
             out.clear();
             out.reserve_exact(len);
-            let result = ZSTD.with_borrow_mut(|zstd| match dictionary {
-                Some(Prepared(dictionary)) => zstd.decompress_using_ddict(out, stored, dictionary),
-                None => zstd.decompress(out, stored),
-            });
-            result.map_err(|code| get_error_name(code).to_owned())
+            ZSTD.with_borrow_mut(|context| {
+                if context.is_none() {
+                    *context = decompressor();
+                }
+                let zstd = context.as_mut().ok_or_else(|| no_memory("zstd cannot start"))?;
+                let result = match dictionary {
+                    Some(Prepared(dictionary)) => zstd.decompress_using_ddict(out, stored, dictionary),
+                    None => zstd.decompress(out, stored),
+                };
+                Ok(result.map_err(|code| get_error_name(code).to_owned()))
+            })?
         }
     };
     match result {
@@ -356,7 +370,7 @@ mod tests {
         assert!(
             lz4_flex::block::decompress_into(&bomb(Codec::Lz4)[..40_000], &mut vec![0; 1 << 20]).is_err()
         );
-        let mut zstd = decompressor();
+        let mut zstd = decompressor().unwrap();
         let mut out = Vec::with_capacity(1 << 20);
         let code = zstd.decompress(&mut out, &bomb(Codec::default())).unwrap_err();
         assert!(get_error_name(code).contains("too small"), "{}", get_error_name(code));
