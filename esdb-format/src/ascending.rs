@@ -5,14 +5,6 @@
 //!   255 │ column of the differences, where numbers follow one another in runs
 //! ```
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::codec::{Decoder, Encode, load_u64};
 use crate::error::{Error, Result};
 use crate::packed::{FRAME, decode_column, encode_column, pack, packed_len, unpack};
@@ -185,7 +177,6 @@ fn too_large(decoder: &Decoder<'_>) -> Error {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a test fails loudly")]
 mod tests {
     use proptest::prelude::*;
 

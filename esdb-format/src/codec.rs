@@ -1,13 +1,5 @@
 //! Integers and byte strings to and from bytes (spec §1): the only module that knows a byte order.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::error::{Error, Result, Section};
@@ -270,7 +262,6 @@ impl<'a> Decoder<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,13 +1,5 @@
 //! Decompressing what is stored in a file: areas of strings and payload frames. All scans share the dictionary.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,13 +1,5 @@
 //! Codecs: pieces of bytes compressed one by one (spec §4.3). A piece that does not shrink is stored.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::cell::RefCell;
 
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DDict, DParameter, FrameFormat, get_error_name};
@@ -247,7 +239,6 @@ pub(crate) fn unpack(
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,13 +1,5 @@
 //! The zstd dictionary of a file: trained, kept if it wins, stored before and after the blocks (spec §3.3).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::panic::resume_unwind;
 
 use crate::checksum::{check, checksum, checksum_of_both, compare};
@@ -231,7 +223,6 @@ fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usiz
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,13 +1,5 @@
 //! Facts: statistics, the user's metadata, and sections of later releases (spec §7).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
 use crate::handle::Handle;
@@ -144,7 +136,6 @@ fn bytes_of(decoder: &mut Decoder<'_>) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -80,13 +80,13 @@ impl Weighter<Key, Cached> for Weights {
             Cached::Indexes(indexes) => indexes.memory(),
             Cached::TimeFrame(frame) => frame.memory(),
         };
-        (ENTRY + memory) as u64
+        memory.saturating_add(ENTRY) as u64
     }
 }
 
 impl Weighter<FrameAt, Arc<Vec<u8>>> for Weights {
     fn weight(&self, _: &FrameAt, data: &Arc<Vec<u8>>) -> u64 {
-        (ENTRY + data.capacity()) as u64
+        data.capacity().saturating_add(ENTRY) as u64
     }
 }
 
@@ -125,7 +125,7 @@ impl KeptFrames {
     fn asked_before(&self, offset: u64) -> bool {
         // Offsets of neighbouring frames differ in their middle bits.
         let place = (offset ^ (offset >> 10)) as usize % ONCE;
-        self.once[place].swap(offset, Ordering::Relaxed) == offset
+        self.once.get(place).is_some_and(|once| once.swap(offset, Ordering::Relaxed) == offset)
     }
 }
 
@@ -148,12 +148,13 @@ impl OpenFile {
     pub(crate) fn open(source: Box<dyn Source>, cache_bytes: usize, checks: bool) -> Result<Self> {
         let len = source.len();
         let tail_len = if source.is_memory() { Footer::SIZE as u64 } else { TAIL }.min(len);
-        let tail_offset = len - tail_len;
+        let tail_offset = len.saturating_sub(tail_len);
         let tail = read(&*source, tail_offset, tail_len, Section::Footer, "F2")?;
         if !tail.ends_with(&Footer::MAGIC) {
             return Err(without_footer(&*source, len)?);
         }
         let footer = Footer::decode(&tail, len)?;
+        let others_part = cache_bytes.saturating_sub(cache_bytes / FRAMES_PART);
         let mut file = Self {
             codecs: Arc::new(Codecs::new(footer.layout.codec, checks)),
             source,
@@ -161,7 +162,7 @@ impl OpenFile {
             facts: Facts::default(),
             tail,
             tail_offset,
-            cache: Cache::with_weighter(1000, (cache_bytes - cache_bytes / FRAMES_PART) as u64, Weights),
+            cache: Cache::with_weighter(1000, others_part as u64, Weights),
             frames: OnceLock::new(),
             cache_bytes,
             checks,

@@ -1,13 +1,5 @@
 //! The file's last 288 bytes (spec §3.4): where everything begins, and the digests.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::checksum::{checksum_of_both, compare};
 use crate::codec::{Decoder, Encode};
 use crate::error::{Error, Result, Section};
@@ -175,7 +167,6 @@ fn digest(decoder: &mut Decoder<'_>) -> Result<[u8; 32]> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::header::tests::LAYOUT;

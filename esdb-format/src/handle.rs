@@ -1,13 +1,5 @@
 //! Handles: offset, length and checksum of a stored thing (spec §4.4), and roots, which stand in the footer.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;

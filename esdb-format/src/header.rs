@@ -1,13 +1,5 @@
 //! The file's first 64 bytes (spec §3.2).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::checksum::checksum;
 use crate::checksum::compare;
 use crate::codec::{Decoder, Encode};
@@ -141,7 +133,6 @@ impl Header {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 pub(crate) mod tests {
     use super::*;
 

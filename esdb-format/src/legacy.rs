@@ -33,7 +33,7 @@ impl LegacyKind {
         let len = source.len();
         let start = read(source, 0, len.min(STREAM_HEADER.len() as u64), Section::File, "F2")?;
         let tail_len = len.min(16);
-        let tail = read(source, len - tail_len, tail_len, Section::File, "F2")?;
+        let tail = read(source, len.saturating_sub(tail_len), tail_len, Section::File, "F2")?;
         Ok(if start == STREAM_HEADER || tail == STREAM_FOOTER {
             Some(Self::Stream)
         } else if tail.len() == 16 && tail.starts_with(&TABLE_MAGIC) {

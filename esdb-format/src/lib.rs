@@ -86,13 +86,27 @@
 //! # }
 //! ```
 
+// What is decoded neither panics nor overflows. Modules that work on what was decoded, or is to be written, count and index as usual.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 mod ascending;
 mod block;
 mod checksum;
 mod codec;
 mod codecs;
 mod compression;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod count;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod derive;
 mod dictionary;
 mod digest;
@@ -107,6 +121,7 @@ mod handle;
 mod header;
 #[cfg(test)]
 mod hostile;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod interner;
 mod legacy;
 mod listing;
@@ -116,8 +131,10 @@ mod page;
 mod postings;
 mod reader;
 mod recover;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod scan;
 mod source;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod storage;
 mod strings;
 mod tables;
@@ -125,6 +142,7 @@ mod time_order;
 mod tree;
 mod unit;
 mod verify;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 mod writer;
 
 #[cfg(fuzzing)]

@@ -110,7 +110,7 @@ impl Groupings {
         let Some(key) = self.cursor.key().strip_prefix(&self.prefix).map(<[u8]>::to_vec) else {
             return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
         };
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         if self.left > 0 && !self.cursor.next()? {
             return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
         }
@@ -203,7 +203,8 @@ impl InSpace {
             let ordinal = self.ordinals.get(list.get(position)?)?;
             timestamp_of(&self.file, &mut self.blocks, ordinal)
         };
-        Ok(Some(Extent { count: end - start, first: time(start)?, last: time(end - 1)? }))
+        let (count, last) = (end.saturating_sub(start), end.saturating_sub(1));
+        Ok(Some(Extent { count, first: time(start)?, last: time(last)? }))
     }
 }
 

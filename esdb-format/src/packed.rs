@@ -5,14 +5,6 @@
 //! width │ base │ [exceptions, high width] │ low parts … │ [positions │ high parts]
 //! ```
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 
 use crate::codec::{Decoder, Encode, load_u64};
@@ -341,7 +333,6 @@ pub(crate) fn bits(value: u64) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use proptest::prelude::*;
 

@@ -4,14 +4,6 @@
 //! level │ count │ restart offsets … │ shared · suffix length · value length · suffix · value │ …
 //! ```
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -314,7 +306,6 @@ impl PageCursor {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

@@ -1,13 +1,5 @@
 //! Posting lists: for a pair of name and value the time numbers of its events, ascending (spec §6.4).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::ascending;
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::{Error, Result, Section};
@@ -198,7 +190,6 @@ fn missing(position: u64) -> Error {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::tree::tests::Memory;

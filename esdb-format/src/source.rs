@@ -45,8 +45,8 @@ pub trait Source: Send + Sync {
     /// Those of [`read_at`](Self::read_at).
     fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
         let start = buffer.len();
-        buffer.resize(start + len, 0);
-        self.read_at(offset, &mut buffer[start..])
+        buffer.resize(start.saturating_add(len), 0);
+        self.read_at(offset, buffer.get_mut(start..).unwrap_or_default())
     }
 }
 

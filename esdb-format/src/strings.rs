@@ -1,13 +1,5 @@
 //! Front-coded lists of byte strings (spec §4.2): each string says how much of the one before it it repeats.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;

@@ -1,13 +1,5 @@
 //! The entries of the tables: spaces, groupings, index names, values and blocks (spec §6).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::block::{EncodedBlock, Head};
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::Result;

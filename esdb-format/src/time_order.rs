@@ -1,13 +1,5 @@
 //! Time order: for spaces with several groupings, from time number to ordinal (spec §6.5).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;
@@ -162,7 +154,6 @@ impl TimeFrame {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::error::Section;

@@ -1,13 +1,5 @@
 //! The tree of pages that every table and every long list is (spec §4.4): building it in one pass, and moving in it.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::sync::Arc;
 
 use crate::checksum::checksum;
@@ -357,7 +349,6 @@ fn entries_before(cursor: &PageCursor) -> Result<u64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 pub(crate) mod tests {
     use super::*;
     use crate::codec::key64;

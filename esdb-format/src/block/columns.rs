@@ -89,7 +89,7 @@ impl Columns {
     /// Corrupt if the directory or the runs break a rule.
     pub(crate) fn decode(head: Head, bytes: Vec<u8>, codecs: Arc<Codecs>) -> Result<Self> {
         let rows = head.count as usize;
-        let start = head.offset + Head::SIZE as u64;
+        let start = head.columns_offset();
         let mut decoder = Decoder::new(&bytes, start, Section::Block);
         let spaces = decoder.varint_up_to(rows as u64, "number of spaces", "B6")?;
         let groupings = decoder.varint_up_to(rows as u64, "number of groupings", "B6")?;
@@ -169,7 +169,7 @@ impl Columns {
     }
 
     fn area_offset(&self, range: &Range<usize>) -> u64 {
-        self.head.offset + (Head::SIZE + range.start) as u64
+        self.head.columns_offset() + range.start as u64
     }
 
     /// Hands the `len` bytes of a compressed area to `decode`.

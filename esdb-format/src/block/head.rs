@@ -1,13 +1,5 @@
 //! The fixed record that begins a block (spec §5.1).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use crate::checksum::{checksum, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::Codec;
@@ -151,9 +143,14 @@ impl Head {
         self.first_ordinal.saturating_add(self.count.into())
     }
 
+    /// Where the columns begin in the file.
+    pub(crate) fn columns_offset(&self) -> u64 {
+        self.offset.saturating_add(Self::SIZE as u64)
+    }
+
     /// Where the payload frames begin in the file.
     pub(crate) fn payload_offset(&self) -> u64 {
-        self.offset.saturating_add(u64::from(self.columns_len)).saturating_add(Self::SIZE as u64)
+        self.columns_offset().saturating_add(u64::from(self.columns_len))
     }
 }
 
@@ -172,7 +169,6 @@ fn decode_traits(fields: &mut Decoder<'_>) -> Result<Traits> {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
     use crate::header::tests::LAYOUT;

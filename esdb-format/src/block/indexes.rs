@@ -1,13 +1,5 @@
 //! The index values of a block's events (spec §5.2, areas 6 and 7).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 
 use crate::codec::Decoder;

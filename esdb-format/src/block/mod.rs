@@ -4,7 +4,13 @@
 //! head │ columns: keys · runs · times · lengths · frames · values · index columns │ payload frames …
 //! ```
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "rows of a block whose runs add up"
+)]
 mod columns;
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the writer's own numbers")]
 mod draft;
 mod head;
 mod indexes;
@@ -23,6 +29,7 @@ pub(crate) use runs::Keys;
 use std::sync::{Arc, OnceLock};
 
 use crate::checksum::{check, compare};
+use crate::codec::Decoder;
 use crate::codecs::Codecs;
 use crate::error::{Error, Result, Section};
 use crate::header;
@@ -112,9 +119,10 @@ pub(crate) fn decode_block(
         let reason = format!("block of {} bytes, {} expected", head.block_len(), bytes.len());
         return Err(Error::corrupt(Section::Block, offset, "B1", reason));
     }
-    let start = offset + Head::SIZE as u64;
-    let columns = &bytes[Head::SIZE..Head::SIZE + head.columns_len as usize];
-    check(head.columns_checksum, columns, Section::Block, start, "B1")?;
+    let mut parts = Decoder::new(bytes, offset, Section::Block);
+    parts.take(Head::SIZE, "B1")?;
+    let columns = parts.take(head.columns_len as usize, "B4")?;
+    check(head.columns_checksum, columns, Section::Block, head.columns_offset(), "B1")?;
     Block::new(Columns::decode(head, columns.to_vec(), Arc::clone(codecs))?)
 }
 
@@ -132,7 +140,7 @@ pub(crate) fn read_columns(
     if let Some(expected) = expected {
         compare(expected, head.checksum, Section::Block, offset, "T1")?;
     }
-    let start = offset + Head::SIZE as u64;
+    let start = head.columns_offset();
     let columns = read(source, start, u64::from(head.columns_len), Section::Block, "B4")?;
     check(head.columns_checksum, &columns, Section::Block, start, "B1")?;
     Columns::decode(head, columns, Arc::clone(codecs))
@@ -145,7 +153,7 @@ pub(crate) fn read_head(
 ) -> Result<Head> {
     let bytes = read(source, offset, Head::SIZE as u64, Section::Block, "B1")?;
     let head = Head::decode(&bytes, offset, layout)?;
-    if head.block_len() > source.len() - offset {
+    if head.block_len() > source.len().saturating_sub(offset) {
         let reason = format!("block of {} bytes, the file ends at {}", head.block_len(), source.len());
         return Err(Error::corrupt(Section::Block, offset, "B1", reason));
     }

@@ -1,13 +1,5 @@
 //! Some neighbouring rows of a block: their timestamps, and where their data lies (spec §5.2, areas 3 to 5).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 use std::sync::Arc;
 

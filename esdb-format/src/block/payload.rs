@@ -1,13 +1,5 @@
 //! Where the payload of a block lies: lengths and frames (spec §5.2, areas 4 and 5; §5.3).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 
 use crate::codec::Decoder;

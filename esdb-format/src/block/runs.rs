@@ -1,13 +1,5 @@
 //! Which rows of a block belong to which space and grouping (spec §5.2, areas 1 and 2).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 
 use crate::codec::Decoder;

@@ -1,13 +1,5 @@
 //! Reading a file from front to back in large pieces, and finding markers in it.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use memchr::memmem;
 
 use crate::error::{Result, Section};
@@ -109,7 +101,6 @@ pub(super) fn for_each_backwards(
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "a test fails loudly")]
 mod tests {
     use super::*;
 

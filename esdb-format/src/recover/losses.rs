@@ -1,13 +1,5 @@
 //! The account of what was saved and what was lost.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 
 use crate::block::Head;

@@ -1,13 +1,5 @@
 //! One pass over a damaged file: from marker to marker, every event that is whole on its way to the writer.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -131,7 +123,7 @@ impl<'a> Pass<'a> {
 
     /// Head and columns of a block, all of it decoded.
     fn columns(&mut self, head: Head) -> Result<Block> {
-        let start = head.offset.saturating_add(Head::SIZE as u64);
+        let start = head.columns_offset();
         let Some(bytes) = self.chunks.get(start, head.columns_len as usize)? else {
             return Err(Error::corrupt(
                 Section::Block,

@@ -1,13 +1,5 @@
 //! Walking through the event blocks.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::sync::Arc;
 
 use crate::block::{Block, Head, read_block, read_head};

@@ -1,13 +1,5 @@
 //! Holding what the events say against what is stored.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::sync::Arc;
 
 use crate::codec::Decoder;

@@ -3,14 +3,6 @@
 //! One walk from the first byte to the last: [`blocks`], then the [`pages`] of all trees, then what the events say is
 //! held against what is stored ([`derived`]).
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 mod blocks;
 mod derived;
 mod pages;

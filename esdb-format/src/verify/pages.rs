@@ -1,13 +1,5 @@
 //! Walking through the pages of all trees, in the order in which they stand in the file.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Section};
