@@ -1,6 +1,7 @@
 //! Bytes of users made safe for messages and terminals.
 
 use std::fmt::{self, Display, Write};
+use std::ops::Range;
 
 /// Shows `bytes` on one line: control characters as `\n`, `\t`, `\u{1b}`, bytes that are not UTF-8 as `\xff`.
 ///
@@ -64,6 +65,18 @@ pub(crate) fn size(bytes: u64) -> String {
 /// A count with its noun: `1 event`, `14 events`, `1,204 events`.
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// Where something is in a file: `bytes 10 to 20`, `byte 10`.
+pub(crate) fn place(bytes: &Range<u64>) -> String {
+    let Range { start, end } = bytes;
+    if start < end { format!("bytes {start} to {end}") } else { format!("byte {start}") }
+}
+
+/// How many damaged places there are beyond those that are listed; nothing if there are none.
+pub(crate) fn more_places(all: u64, listed: usize) -> Option<String> {
+    let more = all.saturating_sub(listed as u64);
+    (more > 0).then(|| format!("{} more", counted(more, "damaged place", "damaged places")))
 }
 
 /// A count with commas between thousands.

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use esdb_format::{Codec, Reader, WriterOptions, limits};
+use esdb_format::{Codec, Reader, Writer, WriterOptions, limits};
 
 use crate::args::{Usage, parse_bytes};
+use crate::outcome::Failure;
+use crate::signals;
 use crate::text::quote;
 
 /// The least memory that a writer works with, in bytes.
@@ -139,6 +141,16 @@ impl WritingArgs {
         }
         let entries = self.meta.iter();
         Ok(entries.fold(options, |options, Meta(key, value)| options.metadata(&key[..], &value[..])))
+    }
+
+    /// Begins the output. From here on SIGINT and SIGTERM remove what is there of it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, and options that do not fit.
+    pub(crate) fn create(&self, options: WriterOptions) -> Result<Writer, Failure> {
+        signals::remove_temporaries_at_end()?;
+        options.create(&self.output).map_err(Failure::of(&self.output))
     }
 
     fn codec(&self, default: Codec) -> Result<Codec, Usage> {

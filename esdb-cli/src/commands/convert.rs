@@ -15,8 +15,7 @@ use crate::output::object::Object;
 use crate::output::stdout::Stdout;
 use crate::output::summary::Written;
 use crate::progress::Progress;
-use crate::signals;
-use crate::text::{counted, escape, grouped, quote};
+use crate::text::{counted, escape, more_places, place, quote};
 use crate::times::parser::TimeParser;
 use crate::writing::WritingArgs;
 
@@ -81,8 +80,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let files: Vec<Legacy> = args.files.iter().map(open).collect::<Result<_, _>>()?;
     let options = WriterOptions::new().unit(Unit::Seconds);
     let options = args.writing.options_over(options, Codec::default())?.max_event(args.max_event);
-    signals::remove_temporaries_at_end()?;
-    let mut writer = options.create(output).map_err(Failure::of(output))?;
+    let mut writer = args.writing.create(options)?;
 
     let bytes_in = files.iter().map(Legacy::file_len).sum();
     let progress = Progress::new(Some(bytes_in), quiet);
@@ -177,14 +175,9 @@ fn write_lines(args: &Args, path: &Path, report: &Report, out: &mut Vec<u8>) {
     let name = escape(path.as_os_str().as_encoded_bytes()).to_string();
     let mut line = |text: String| out.extend_from_slice(format!("{name}: {text}\n").as_bytes());
     for loss in &report.losses {
-        let (start, end) = (loss.bytes.start, loss.bytes.end);
-        let place = if start < end { format!("bytes {start} to {end}") } else { format!("byte {start}") };
-        line(format!("{place}: {}", escape(loss.reason.as_bytes())));
+        line(format!("{}: {}", place(&loss.bytes), escape(loss.reason.as_bytes())));
     }
-    let untold = report.loss_count.saturating_sub(report.losses.len() as u64);
-    if untold > 0 {
-        line(format!("{} more", counted(untold, "damaged place", "damaged places")));
-    }
+    more_places(report.loss_count, report.losses.len()).into_iter().for_each(&mut line);
     for ambiguity in &report.ambiguities {
         let keys = counted(ambiguity.keys, "key has", "keys have");
         let (name, value) = (quote(&ambiguity.name), quote(&ambiguity.value));
@@ -229,7 +222,7 @@ fn sum(report: &Report) -> String {
         (false, events, entries) => format!(
             "at least {} and {} lost",
             counted(events, "event", "events"),
-            grouped(entries) + if entries == 1 { " index entry" } else { " index entries" }
+            counted(entries, "index entry", "index entries")
         ),
     };
     format!("{text}; {lost}")

@@ -13,7 +13,6 @@ use crate::output::object::Object;
 use crate::output::stdout::Stdout;
 use crate::output::summary::Written;
 use crate::progress::Progress;
-use crate::signals;
 use crate::writing::WritingArgs;
 
 /// Write events from NDJSON or CSV into a new file
@@ -53,8 +52,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let output = &args.writing.output;
     let paths = inputs.iter().map(|input| input.path.as_path()).filter(|path| !is_stdin(path));
     check_output(output, args.writing.force, paths)?;
-    signals::remove_temporaries_at_end()?;
-    let mut writer = options.create(output).map_err(Failure::of(output))?;
+    let mut writer = args.writing.create(options)?;
     let rejects = args.input.rejects(&inputs, output, args.writing.force)?;
 
     let total = inputs.iter().map(|input| len_of(&input.path)).sum();

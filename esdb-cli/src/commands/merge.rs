@@ -9,7 +9,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::object::Object;
 use crate::output::stdout::Stdout;
 use crate::output::summary::Written;
-use crate::signals;
 use crate::writing::WritingArgs;
 
 /// How much decoded data is kept of each file, in bytes: it is read once, from front to back.
@@ -49,8 +48,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let unit = files.iter().map(Reader::unit).max_by_key(|unit| unit.per_second()).unwrap_or_default();
 
     let options = args.writing.options(files.first())?.unit(unit).max_event(limits::DATA);
-    signals::remove_temporaries_at_end()?;
-    let writer = options.create(output).map_err(Failure::of(output))?;
+    let writer = args.writing.create(options)?;
     let summary = merge(&files, writer).map_err(|error| blame(&args.files, &files, output, error))?;
     let bytes_in = files.iter().map(Reader::file_len).sum();
     let written = Written { output, unit, summary: &summary, bytes_in };

@@ -9,7 +9,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::object::Object;
 use crate::output::stdout::Stdout;
 use crate::output::summary::Written;
-use crate::text::{counted, escape, grouped};
+use crate::text::{counted, escape, grouped, more_places, place};
 use crate::writing::WritingArgs;
 
 /// Save the events of a damaged or unfinished file
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<Outcome, Failure> {
     let broken = Recovery::open(&args.broken).map_err(Failure::of(&args.broken))?;
     let (unit, bytes_in) = (broken.unit(), broken.file_len());
     let options = args.writing.options_over(broken.options(), broken.codec())?;
-    let writer = options.create(output).map_err(Failure::of(output))?;
+    let writer = args.writing.create(options)?;
     let recovered = broken.write(writer).map_err(Failure::of(&args.broken))?;
 
     let written = Written { output, unit, summary: &recovered.summary, bytes_in };
@@ -71,13 +71,9 @@ fn write_lines(path: &Path, recovered: &Recovered, out: &mut Vec<u8>) {
             Some(events) => format!("{} lost", counted(events, "event", "events")),
             None => "nobody knows how many events lost".to_owned(),
         };
-        let (start, end) = (loss.bytes.start, loss.bytes.end);
-        line(format!("bytes {start} to {end}: {events}: {}", escape(loss.reason.as_bytes())));
+        line(format!("{}: {events}: {}", place(&loss.bytes), escape(loss.reason.as_bytes())));
     }
-    let untold = recovered.loss_count.saturating_sub(recovered.losses.len() as u64);
-    if untold > 0 {
-        line(format!("{} more", counted(untold, "damaged place", "damaged places")));
-    }
+    more_places(recovered.loss_count, recovered.losses.len()).into_iter().for_each(&mut line);
     if recovered.header_is_damaged {
         line("the header is damaged".to_owned());
     }

@@ -38,8 +38,12 @@ pub(crate) fn temporaries(folder: &Folder) -> Vec<String> {
 
 /// Starts an import that waits for its input, once its temporary is there.
 pub(crate) fn waiting_import(folder: &Folder, flags: &str) -> Child {
-    let words = ["import", "-q", "-o", "a.esdb", "-"].into_iter().chain(flags.split_whitespace());
-    let child = folder.command(words).stdin(Stdio::piped()).spawn().expect("start");
+    started(folder, &format!("import -q -o a.esdb - {flags}"))
+}
+
+/// Starts a command that makes `a.esdb`, and waits for its temporary.
+fn started(folder: &Folder, line: &str) -> Child {
+    let child = folder.command(line.split_whitespace()).stdin(Stdio::piped()).spawn().expect("start");
     let own = format!("a.esdb.tmp-{}-0", child.id());
     let started = Instant::now();
     while !folder.exists(&own) {
@@ -120,6 +124,22 @@ fn signals_remove_the_temporary_and_end_the_import() {
         assert_eq!(child.wait().expect("end").signal(), Some(number), "{name}");
         assert_eq!(folder.names(), ["a.esdb"], "{name}");
         assert_eq!(folder.read("a.esdb"), b"old");
+    }
+}
+
+/// None of them waits for anybody: each is large enough to be met at work.
+#[test]
+fn signals_remove_the_temporary_whatever_writes_it() {
+    let folder = Folder::new();
+    folder.write("in", lines(60_000));
+    folder.run("import -q -o whole.esdb in").ok();
+    for line in ["import -q -o a.esdb in", "merge -q whole.esdb -o a.esdb", "recover -q whole.esdb -o a.esdb"]
+    {
+        let mut child = started(&folder, line);
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        assert_eq!(child.wait().expect("end").signal(), Some(15), "{line}");
+        assert_eq!(folder.names(), ["in", "whole.esdb"], "{line}");
     }
 }
 
