@@ -147,15 +147,16 @@ fn good_vectors() -> Vec<Good> {
         ),
         good(
             "frames",
-            "Several frames in a block: small ones, one event larger than a frame, and one that does not shrink.",
+            "Frames in a block that end before a large event, with 32 events, and with 256 bytes; one does not shrink.",
             &["B10", "B7", "B11"],
             seconds().codec(Codec::Lz4).frame_size(256),
-            (0..30_u64)
+            (0..200_u64)
                 .map(|i| {
                     let data = match i {
-                        7 => "large ".repeat(200),
-                        9 => (0..60).map(|j| format!("{:x}", noise(j * 31))).collect(),
-                        _ => format!("event number {i} of thirty"),
+                        7 => "large ".repeat(400),
+                        8 => (0..130).map(|j| format!("{:x}", noise(j * 31))).collect(),
+                        9..80 => format!("event number {i} of two hundred"),
+                        _ => format!("e{i}"),
                     };
                     event("s", "", i as i64, &[], &data)
                 })

@@ -440,7 +440,7 @@ mod tests {
         let entry = BlockEntry::decode(blocks.key(), blocks.value()).unwrap();
         let columns = file.columns(&entry).unwrap();
         let (rows, frames) = (columns.rows(), columns.frames().unwrap().len());
-        assert_eq!((rows, frames), (3_000, 3_000));
+        assert_eq!((rows, frames), (3_000, 500));
         let starts_and_times = rows * (size_of::<u32>() + size_of::<i64>());
         let stored = columns.head().columns_len as usize;
         let least = stored + starts_and_times + frames * size_of::<(u32, u64, usize, u32)>();

@@ -148,12 +148,12 @@ impl BlockDraft {
     pub(crate) fn encode(
         &self,
         data: &[u8],
-        frame_size: u32,
+        cuts: FrameCuts,
         areas: &mut Compressor,
         frames: &mut Compressor,
     ) -> Result<EncodedBlock> {
         let mut payload = Vec::with_capacity(data.len() / 2);
-        let (frames_area, frame_count) = self.encode_frames(data, frame_size, frames, &mut payload)?;
+        let (frames_area, frame_count) = self.encode_frames(data, cuts, frames, &mut payload)?;
         let keys = self.encode_keys();
         let runs = self.encode_runs();
         let times = self.encode_times();
@@ -208,13 +208,12 @@ impl BlockDraft {
     fn encode_frames(
         &self,
         data: &[u8],
-        frame_size: u32,
+        mut cuts: FrameCuts,
         compressor: &mut Compressor,
         payload: &mut Vec<u8>,
     ) -> Result<(Vec<u8>, usize)> {
         let (mut rows, mut lens, mut sums) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
-        let mut cuts = FrameCuts::new(frame_size);
         let mut cut = |end: usize, events: usize, start: &mut usize| -> Result<()> {
             let at = payload.len();
             let len = compressor.append(&data[*start..end], payload)?;
@@ -366,21 +365,32 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
+/// A frame of fewer events than these …
+const FEW_EVENTS: usize = 32;
+
+/// … may be so many times longer than the frame size: what large events share is to be found, too.
+const FEW_EVENTS_SIZES: usize = 8;
+
 /// Decides where frames end (spec B10).
+#[derive(Clone, Copy)]
 pub(crate) struct FrameCuts {
     frame_size: usize,
+    few_events: usize,
     bytes: usize,
     events: usize,
 }
 
 impl FrameCuts {
-    pub(crate) fn new(frame_size: u32) -> Self {
-        Self { frame_size: frame_size as usize, bytes: 0, events: 0 }
+    /// For blocks of at most so many events; where tests make them smaller, fewer events are few.
+    pub(crate) fn new(frame_size: u32, block_events: usize) -> Self {
+        let few_events = FEW_EVENTS * block_events / limits::BLOCK_EVENTS;
+        Self { frame_size: frame_size as usize, few_events, bytes: 0, events: 0 }
     }
 
     /// Adds an event of `len` bytes. If the frame had to end before it, returns how many events it held.
     pub(crate) fn add(&mut self, len: usize) -> Option<usize> {
-        let ends = self.events > 0 && self.bytes + len > self.frame_size;
+        let sizes = if self.events < self.few_events { FEW_EVENTS_SIZES } else { 1 };
+        let ends = self.events > 0 && self.bytes + len > self.frame_size * sizes;
         let held = self.events;
         if ends {
             (self.bytes, self.events) = (0, 0);
@@ -388,5 +398,28 @@ impl FrameCuts {
         self.bytes += len;
         self.events += 1;
         ends.then_some(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many events the frames of these events hold.
+    fn cut(lens: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut cuts = FrameCuts::new(1_000, limits::BLOCK_EVENTS);
+        let mut frames: Vec<usize> = lens.into_iter().filter_map(|len| cuts.add(len)).collect();
+        frames.push(cuts.events);
+        frames
+    }
+
+    #[test]
+    fn frames_end_before_an_event_that_makes_them_too_long() {
+        assert_eq!(cut([10; 250]), [100, 100, 50]);
+        assert_eq!(cut([31; 65]), [32, 32, 1]);
+        assert_eq!(cut([32; 65]), [32, 32, 1]);
+        assert_eq!(cut([250; 65]), [32, 32, 1]);
+        assert_eq!(cut([251; 65]), [31, 31, 3]);
+        assert_eq!(cut([10, 9_000, 10, 7_990, 1, 1_000]), [1, 1, 2, 2]);
     }
 }

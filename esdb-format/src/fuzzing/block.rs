@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Choices;
-use crate::block::{BlockDraft, Columns, Head};
+use crate::block::{BlockDraft, Columns, FrameCuts, Head};
 use crate::codecs::Codecs;
 use crate::compression::{Codec, Compressor};
 
@@ -120,7 +120,8 @@ pub fn build_columns(bytes: &[u8]) {
     }
     let compressor = || Compressor::new(codec, &[]).expect("codec");
     let frame_size = 256 << (choices.small() % 5);
-    let block = draft.encode(&data, frame_size, &mut compressor(), &mut compressor()).expect("encoded");
+    let cuts = FrameCuts::new(frame_size, rows.len());
+    let block = draft.encode(&data, cuts, &mut compressor(), &mut compressor()).expect("encoded");
     let columns = decode(codec, block.count, block.frames.len() as u64, &block.columns).expect("whole");
     ask(&columns);
     let (times, keys) = (columns.times().expect("whole"), columns.decode_keys().expect("whole"));

@@ -34,6 +34,12 @@ pub(crate) struct Plan {
     pub(crate) memory: usize,
 }
 
+impl Plan {
+    fn cuts(&self) -> FrameCuts {
+        FrameCuts::new(self.frame_size, self.block_events)
+    }
+}
+
 /// Takes events in file order and writes a file.
 pub(crate) struct Assembler {
     plan: Plan,
@@ -252,6 +258,7 @@ impl Assembler {
         }
         let pipeline = Pipeline::new(
             layout,
+            self.plan.cuts(),
             dictionary.as_ref().map_or(&[][..], |dictionary| dictionary.bytes()),
             self.plan.threads,
         )?;
@@ -266,7 +273,7 @@ impl Assembler {
     fn train(&self, giant_follows: bool) -> Result<Option<Dictionary>> {
         let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), giant_follows);
         'drafts: for draft in &self.waiting {
-            let mut cuts = FrameCuts::new(self.plan.frame_size);
+            let mut cuts = self.plan.cuts();
             let mut data = draft.payload();
             let mut frame = 0;
             for &len in draft.lens() {

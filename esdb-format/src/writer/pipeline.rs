@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::output::Output;
-use crate::block::{BlockDraft, EncodedBlock, Head};
+use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
 use crate::compression::{Codec, Compressor};
 use crate::error::{Error, Result};
 use crate::header::Layout;
@@ -32,21 +32,21 @@ pub(crate) struct Pipeline {
 }
 
 struct Encoder {
-    frame_size: u32,
+    cuts: FrameCuts,
     areas: Compressor,
     frames: Compressor,
 }
 
 impl Encoder {
-    fn new(codec: Codec, frame_size: u32, dictionary: &[u8]) -> Result<Self> {
+    fn new(codec: Codec, cuts: FrameCuts, dictionary: &[u8]) -> Result<Self> {
         let areas = Compressor::new(codec, &[])?;
-        Ok(Self { frame_size, areas, frames: Compressor::new(codec, dictionary)? })
+        Ok(Self { cuts, areas, frames: Compressor::new(codec, dictionary)? })
     }
 
     fn encode(&mut self, draft: &BlockDraft, data: &[u8]) -> Result<EncodedBlock> {
         #[cfg(test)]
         assert!(!data.starts_with(tests::PANICS), "as the data says");
-        draft.encode(data, self.frame_size, &mut self.areas, &mut self.frames)
+        draft.encode(data, self.cuts, &mut self.areas, &mut self.frames)
     }
 }
 
@@ -67,8 +67,8 @@ struct Done {
 
 impl Pipeline {
     /// With one thread blocks are encoded by the caller; with more, that many threads do it.
-    pub(crate) fn new(layout: Layout, dictionary: &[u8], threads: usize) -> Result<Self> {
-        let encoder = || Encoder::new(layout.codec, layout.frame_size, dictionary);
+    pub(crate) fn new(layout: Layout, cuts: FrameCuts, dictionary: &[u8], threads: usize) -> Result<Self> {
+        let encoder = || Encoder::new(layout.codec, cuts, dictionary);
         let pool = match threads {
             1 => None,
             _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)?),
