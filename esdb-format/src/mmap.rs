@@ -1,16 +1,20 @@
 //! A file mapped into memory, and what a program says if it is cut under its map: the library's only `unsafe`.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
 use crate::source::{PlainFile, Source, slice};
 
-/// So many reads cost about as much as a map, which pays only for who goes on.
-const READS_BEFORE_MAP: u32 = 24;
+/// A map costs a page fault wherever it is touched first: all of them as much as one read for so many bytes.
+const BYTES_PER_READ: u64 = 16 << 10;
+
+/// To make a map costs as much as the least of these reads; the most are enough for anybody to have gone on.
+const READS_BEFORE_MAP: RangeInclusive<u64> = 24..=1 << 16;
 
 /// A file that is mapped once it is read more than a little.
 ///
@@ -18,14 +22,17 @@ const READS_BEFORE_MAP: u32 = 24;
 /// the signal SIGBUS; see [`Reader::open`](crate::Reader::open) for the contract.
 pub(crate) struct MappedFile {
     file: PlainFile,
-    reads: AtomicU32,
+    reads: AtomicU64,
+    reads_before_map: u64,
     map: OnceLock<Mmap>,
 }
 
 impl MappedFile {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = PlainFile::open(path)?;
-        Ok(Self { file, reads: AtomicU32::new(0), map: OnceLock::new() })
+        let (least, most) = READS_BEFORE_MAP.into_inner();
+        let reads_before_map = (file.len() / BYTES_PER_READ).clamp(least, most);
+        Ok(Self { file, reads: AtomicU64::new(0), reads_before_map, map: OnceLock::new() })
     }
 
     /// The map, if it is time for one.
@@ -33,7 +40,7 @@ impl MappedFile {
         if let Some(map) = self.map.get() {
             return Ok(Some(map));
         }
-        if self.reads.fetch_add(1, Ordering::Relaxed) < READS_BEFORE_MAP {
+        if self.reads.fetch_add(1, Ordering::Relaxed) < self.reads_before_map {
             return Ok(None);
         }
         // SAFETY: a map may change under us when somebody else writes to the file. No reference into it outlives

@@ -44,7 +44,7 @@ impl ReaderOptions {
         self
     }
 
-    /// Whether the file is mapped into memory once it is read more than a little. Default: yes. Without a map every read is a call to the system;
+    /// Whether the file is mapped into memory once it was read as often as it has stretches of 16 KiB. Default: yes. Without a map every read is a call to the system;
     /// the answers are the same.
     #[must_use]
     pub fn map(mut self, map: bool) -> Self {

@@ -57,7 +57,7 @@ fn twenty_malformed_records_are_shown() {
 #[test]
 fn a_hundred_damaged_places_are_shown() {
     let folder = Folder::new();
-    let data = |n: usize| format!("x{n:0200}");
+    let data = |n: usize| format!("x{n:02100}");
     let lines: Vec<String> =
         (0..200).map(|n| format!(r#"{{"space":"s","timestamp":{n},"data_text":"{}"}}"#, data(n))).collect();
     folder.write("in", lines.join("\n"));

@@ -10,7 +10,12 @@ pub(crate) fn many() -> Folder {
     let folder = Folder::new();
     let lines: Vec<String> =
         (0..50_000).map(|n| format!(r#"{{"space":"{}","timestamp":{n},"data":"{n:032}"}}"#, n / 7)).collect();
-    folder.run_with("import -q --codec none -o a.esdb".split(' '), lines.join("\n").as_bytes()).ok();
+    folder
+        .run_with(
+            "import -q --codec none --frame-size 1KiB -o a.esdb".split(' '),
+            lines.join("\n").as_bytes(),
+        )
+        .ok();
     folder
 }
 
