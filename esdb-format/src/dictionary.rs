@@ -33,6 +33,9 @@ const MORE_FOLLOWS: usize = 4;
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 12;
 
+/// From this offset on a section is stored as it is: a file so long hardly grows by it, and whoever opens it waits less.
+pub(crate) const AS_IT_IS: u64 = 16 << 20;
+
 /// A dictionary that was trained.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
@@ -59,7 +62,7 @@ impl Dictionary {
         self.checksum
     }
 
-    /// The length of the section.
+    /// The length of a compressed section.
     pub(crate) fn section_len(&self) -> usize {
         self.stored.len().saturating_add(Self::HEAD)
     }
@@ -125,14 +128,15 @@ impl Dictionary {
 
     /// The section as it stands at `offset` of the file.
     pub(crate) fn encode(&self, offset: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.section_len());
+        let stored = if offset < AS_IT_IS { &self.stored } else { &self.bytes };
+        let mut out = Vec::with_capacity(stored.len().saturating_add(Self::HEAD));
         out.extend_from_slice(&MARKER);
         out.put_u64(offset);
         out.put_u32(self.bytes.len() as u32);
-        out.put_u32(self.stored.len() as u32);
+        out.put_u32(stored.len() as u32);
         out.put_u32(self.checksum);
-        out.put_u32(checksum_of_both(&out, &self.stored));
-        out.extend_from_slice(&self.stored);
+        out.put_u32(checksum_of_both(&out, stored));
+        out.extend_from_slice(stored);
         out
     }
 }

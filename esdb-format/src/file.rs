@@ -11,7 +11,7 @@ use crate::checksum::check;
 use crate::codec::Decoder;
 use crate::codecs::{Codecs, FrameAt};
 use crate::compression::Codec;
-use crate::dictionary::read_section;
+use crate::dictionary::{self, read_section};
 use crate::error::{Error, Result, Section};
 use crate::facts::Facts;
 use crate::footer::Footer;
@@ -283,11 +283,33 @@ impl OpenFile {
         Frames { file: Arc::clone(self), stored: Vec::new() }
     }
 
-    fn prepare_dictionary(&self) -> Result<()> {
+    fn prepare_dictionary(self: &Arc<Self>) -> Result<()> {
         if !self.codecs.is_ready() {
-            self.codecs.set_dictionary(&self.read_dictionary(Header::SIZE as u64)?.0);
+            self.codecs.set_dictionary(&self.either_dictionary()?);
         }
         Ok(())
+    }
+
+    /// The dictionary, from the section that is read faster; from the other one if that one is damaged.
+    fn either_dictionary(self: &Arc<Self>) -> Result<Vec<u8>> {
+        let before_blocks = || self.read_dictionary(Header::SIZE as u64);
+        let behind_blocks = || self.read_dictionary(self.end_of_blocks()?);
+        let (dictionary, _) = if self.source.len() < dictionary::AS_IT_IS {
+            before_blocks().or_else(|error| behind_blocks().map_err(|_| error))
+        } else {
+            behind_blocks().or_else(|error| before_blocks().map_err(|_| error))
+        }?;
+        Ok(dictionary)
+    }
+
+    fn end_of_blocks(self: &Arc<Self>) -> Result<u64> {
+        let mut blocks = self.blocks().cursor();
+        if !blocks.go_to(blocks.entries().saturating_sub(1))? {
+            let offset = self.footer.roots.blocks.page.offset;
+            return Err(Error::corrupt(Section::Blocks, offset, "T1", "there is no block"));
+        }
+        let last = BlockEntry::decode(blocks.key(), blocks.value())?.handle;
+        Ok(last.offset.saturating_add(last.len))
     }
 
     /// Reads the section of the dictionary that stands at `offset`; returns the length of the section, too.
