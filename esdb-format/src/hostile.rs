@@ -4,7 +4,7 @@ use crate::ascending;
 use crate::checksum::checksum;
 use crate::codec::{Encode, key64};
 use crate::compression::Codec;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Section};
 use crate::event::Event;
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
@@ -158,6 +158,22 @@ fn verify_walks_through_a_shared_page_once() {
     forge.footer.roots.names = Root { page, entries: 200 };
     let found = forge.open().verify(VerifyLevel::Quick);
     assert!((1..20).contains(&found.problem_count), "{} problems", found.problem_count);
+}
+
+/// The blocks are walked over by their heads then, as far as there are any.
+#[test]
+fn a_damaged_table_of_blocks_is_no_damage_of_blocks() {
+    let mut forge = Forge::of(9_000);
+    forge.footer.roots.blocks.page.checksum ^= 1;
+    let file = forge.open();
+    for level in [VerifyLevel::Checksums, VerifyLevel::Deep] {
+        let problems = file.verify(level).problems;
+        let section = |error: &Error| error.problem().map(|problem| problem.section);
+        assert!(problems.iter().any(|error| section(error) == Some(Section::Blocks)), "{problems:?}");
+        assert!(!problems.iter().any(|error| section(error) == Some(Section::Block)), "{problems:?}");
+        // What follows the blocks is where it belongs.
+        assert!(!problems.iter().any(|error| section(error) == Some(Section::TimeOrder)), "{problems:?}");
+    }
 }
 
 /// Each column keeps the limits; the event, which has pairs of all of them, does not.

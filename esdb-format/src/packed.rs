@@ -389,6 +389,7 @@ mod tests {
         decoder.take(2, "X").unwrap();
         let marks = Marks::set(&mut decoder, bytes.len(), values.len()).unwrap();
         decoder.finish("X").unwrap();
+        assert_eq!(Marks::memory(values.len()), marks.starts.capacity() * size_of::<u32>());
         for (start, end) in
             [(0, 0), (0, 1), (5, 130), (128, 256), (127, 129), (300, 700), (699, 700), (700, 700)]
         {

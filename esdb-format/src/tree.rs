@@ -453,6 +453,39 @@ pub(crate) mod tests {
         assert_eq!(moves([0, 2], 0, 5).2, None);
     }
 
+    /// A page of two pages like [`forged`]'s, of four entries each, the second of which states `before` of its second child.
+    #[test]
+    fn pages_below_one_begin_where_it_does_or_later() {
+        let floor = |before: u64| {
+            let (mut memory, mut root) = (Memory::default(), PageBuilder::default());
+            for page in 0..2 {
+                let mut parent = PageBuilder::default();
+                for (child, before) in (0..).zip([page * 4, if page == 0 { 2 } else { before }]) {
+                    let first = page * 100 + child * 10;
+                    let mut leaf = PageBuilder::default();
+                    leaf.add(&key64(first), b"v");
+                    leaf.add(&key64(first + 1), b"v");
+                    let mut value = Vec::new();
+                    write(&leaf.take(0), &mut memory).unwrap().encode(&mut value);
+                    value.put_varint(before);
+                    parent.add(&key64(first), &value);
+                }
+                let mut value = Vec::new();
+                write(&parent.take(1), &mut memory).unwrap().encode(&mut value);
+                value.put_varint(page * 4);
+                root.add(&key64(page * 100), &value);
+            }
+            let page = write(&root.take(2), &mut memory).unwrap();
+            let mut cursor = Tree::new(&memory, Root { page, entries: 8 }, Section::Blocks).cursor();
+            let found = cursor.floor(&key64(111));
+            found.map(|_| cursor.position()).map_err(|error| error.problem().map(|problem| problem.rule))
+        };
+        assert_eq!(floor(6), Ok(7));
+        for before in [0, 3, 8, 9] {
+            assert_eq!(floor(before), Err(Some("P3")), "{before}");
+        }
+    }
+
     #[test]
     fn oversized_keys_still_make_a_tree() {
         let (mut sink, mut builder) = (Memory::default(), TreeBuilder::default());

@@ -118,5 +118,5 @@ fn allocations_that_fail_leave_no_part_and_give_no_wrong_answer() {
 #[test]
 #[ignore = "hundreds of imports that spill take ten minutes"]
 fn every_allocation_that_fails_leaves_no_part_and_gives_no_wrong_answer() {
-    fail_writers_and_readers(70_000, 100);
+    fail_writers_and_readers(45_000, 100);
 }

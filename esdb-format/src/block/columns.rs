@@ -357,3 +357,51 @@ impl<'a, R: Iterator<Item = (u64, &'a u32)>> Sums<R> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::indexes::tests::columns;
+    use crate::compression::Codec;
+    use crate::limits;
+
+    #[test]
+    fn memory_is_what_is_held_once_all_was_decoded() {
+        let names: Vec<String> = (0..40).map(|number| format!("{number:02}")).collect();
+        for rows in [1, 300, limits::BLOCK_EVENTS] {
+            let columns = columns(rows, |_| names.iter().map(|name| (name.as_str(), "v")).collect());
+            let (frames, times) = (columns.frames().unwrap(), columns.times().unwrap());
+            columns.whole().unwrap();
+            let held = size_of::<Columns>()
+                + columns.bytes.capacity()
+                + columns.areas.indexes.capacity() * size_of::<Range<usize>>()
+                + (columns.runs.space_ends.capacity() + columns.runs.grouping_ends.capacity()) * 4
+                + Marks::memory(1)
+                + Marks::memory(rows - 1)
+                + Marks::memory(rows)
+                + FrameTable::memory(frames.len())
+                + times.capacity() * 8
+                + columns.starts.get().unwrap().capacity() * 4;
+            // Groupings, one less than rows and one more than rows are taken for rows.
+            let spare = Marks::memory(rows);
+            assert!((held.saturating_sub(8)..=held + spare).contains(&columns.memory()), "{rows}");
+        }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_refused() {
+        let whole = columns(3, |_| Vec::new());
+        // Spaces, groupings, frames.
+        assert_eq!(whole.bytes[..3], [1, 1, 1]);
+        for (at, count) in [(0, 0), (0, 2), (0, 4), (1, 0), (1, 4), (2, 0), (2, 4)] {
+            let mut bytes = whole.bytes.clone();
+            bytes[at] = count;
+            let codecs = Arc::new(Codecs::new(Codec::None, true));
+            let error = Columns::decode(whole.head, bytes, codecs).err();
+            let problem = error.and_then(|error| error.problem().cloned()).unwrap();
+            assert_eq!(problem.rule, "B6", "{count} at {at}");
+            // The runs would not add up either.
+            assert!(!problem.reason.contains("runs"), "{count} at {at}: {}", problem.reason);
+        }
+    }
+}

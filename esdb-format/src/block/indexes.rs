@@ -318,3 +318,134 @@ impl<'a> Iterator for RowPairs<'a> {
         self.next_place().map(|(column, place)| self.indexes.pair(column, place))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::block::{BlockDraft, Columns, FrameCuts, Head};
+    use crate::codecs::Codecs;
+    use crate::compression::{Codec, Compressor};
+
+    /// The columns of a block whose rows have the pairs that `pairs` gives, in order.
+    pub(in crate::block) fn columns<'a>(
+        rows: usize,
+        pairs: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
+    ) -> Columns {
+        let (mut draft, mut places) = (BlockDraft::default(), BTreeMap::new());
+        draft.add_space(b"");
+        draft.add_grouping(b"");
+        for row in 0..rows {
+            draft.add(0, 0, 0);
+            for (name, value) in pairs(row) {
+                let add = || draft.add_pair(name.as_bytes(), value.as_bytes());
+                let place = *places.entry((name, value)).or_insert_with(add);
+                draft.add_entry(place);
+            }
+        }
+        let compressor = || Compressor::new(Codec::None, &[]).unwrap();
+        let cuts = FrameCuts::new(512, rows);
+        let block = draft.encode(&[], cuts, &mut compressor(), &mut compressor()).unwrap();
+        let head = Head {
+            offset: 0,
+            first_ordinal: 0,
+            count: block.count,
+            columns_len: block.columns.len() as u32,
+            payload_len: block.frames.len() as u64,
+            columns_checksum: block.columns_checksum,
+            checksum: 0,
+        };
+        Columns::decode(head, block.columns, Arc::new(Codecs::new(Codec::None, true))).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_found_behind_the_values_of_others() {
+        let columns = columns(3, |row| match row {
+            0 => vec![("a", "1"), ("a", "2"), ("c", "3")],
+            1 => vec![("a", "4"), ("b", "5"), ("c", "6"), ("c", "7")],
+            _ => vec![],
+        });
+        for (name, values) in [("a", vec!["1", "2", "4"]), ("b", vec!["5"]), ("c", vec!["3", "6", "7"])] {
+            let column = columns.decode_index(name.as_bytes()).unwrap().unwrap();
+            assert!(column.values().iter().eq(values.iter().map(|value| value.as_bytes())), "{name}");
+        }
+        for name in ["", "aa", "bb", "d"] {
+            assert!(columns.decode_index(name.as_bytes()).unwrap().is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_have_places_and_others_have_none() {
+        let values: Vec<String> = (0..20).map(|number| format!("{number:02}")).collect();
+        for count in 1..=values.len() {
+            let columns = columns(1, |_| values[..count].iter().map(|value| ("n", value.as_str())).collect());
+            let column = columns.decode_index(b"n").unwrap().unwrap();
+            for (place, value) in (0..).zip(&values) {
+                let expected = Some(place).filter(|&place| place < count as u32);
+                assert_eq!(column.place(value.as_bytes()), expected, "{value} of {count}");
+                assert_eq!(column.place(format!("{value}+").as_bytes()), None);
+            }
+            assert_eq!(column.place(b""), None);
+        }
+    }
+
+    #[test]
+    fn every_way_to_the_entries_of_a_row_is_the_same() {
+        let of = |row: usize| {
+            // A few rows of one entry each; every row; some; and as many entries as rows, two in every other one.
+            let early = [("early", "x")].into_iter().filter(|_| row < 10);
+            let pairs = match row % 5 {
+                0 => vec![("one", "x")],
+                1 => vec![("one", "y"), ("some", "p"), ("some", "q"), ("some", "r")],
+                2 => vec![("one", "z"), ("some", "q")],
+                _ => vec![("one", "x"), ("some", "r")],
+            };
+            let twice = [("twice", "x"), ("twice", "y")].into_iter().filter(|_| row % 2 == 1);
+            early.chain(pairs).chain(twice).collect()
+        };
+        let columns = columns(300, of);
+        let indexes = columns.decode_indexes().unwrap();
+        for row in 0..300 {
+            let pairs: Vec<(&str, &str)> = of(row);
+            let pairs = pairs.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert!(indexes.pairs(row).eq(pairs), "row {row}");
+        }
+        for column in indexes.columns() {
+            for range in [0..300, 0..1, 7..7, 1..4, 120..140, 299..300] {
+                let mut found = Vec::new();
+                column.for_each_in(range.clone(), |row, place| found.push((row, place)));
+                let places = |row| column.places(row).iter().map(move |&place| (row, place));
+                assert_eq!(found, range.flat_map(places).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn memory_is_that_of_values_rows_and_places() {
+        let one_each = columns(1_000, |_| vec![("n", "value")]).decode_index(b"n").unwrap().unwrap();
+        let values = one_each.values().memory();
+        assert_eq!((one_each.entry_count(), one_each.value_count()), (1_000, 1));
+        assert!((4_000..8_000).contains(&(one_each.memory() - values)));
+        let rows = |row| if row == 0 { vec![] } else { vec![("n", "value")] };
+        let listed = columns(1_001, rows).decode_indexes().unwrap();
+        assert_eq!(listed.columns()[0].entry_count(), 1_000);
+        assert!((8_000..16_000).contains(&(listed.columns()[0].memory() - values)));
+        assert!(listed.memory() > listed.columns()[0].memory() + size_of::<IndexColumn>());
+    }
+
+    #[test]
+    fn a_block_may_have_more_entries_of_a_name_than_an_event() {
+        let values: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let mut sorted: Vec<_> = values.iter().map(|value| ("n", value.as_str())).collect();
+        sorted.sort_unstable();
+        let columns = columns(limits::BLOCK_EVENTS, |_| sorted.clone());
+        let indexes = columns.decode_indexes().unwrap();
+        assert_eq!(indexes.columns()[0].entry_count(), 40 * limits::BLOCK_EVENTS);
+        const { assert!(40 * limits::BLOCK_EVENTS > limits::PAIRS) };
+        assert!(
+            indexes.pairs(4_000).eq(sorted.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        );
+    }
+}

@@ -66,6 +66,13 @@ fn ask(columns: &Columns) {
             let place = column.place(value).expect("the value is there");
             assert!((0..rows).any(|row| column.places(row).contains(&place)));
         }
+        for column in indexes.columns() {
+            let (middle, mut found) = (rows / 3..rows - rows / 3, Vec::new());
+            column.for_each_in(middle.clone(), |row, place| found.push((row, place)));
+            let places = |row| column.places(row).iter().map(move |&place| (row, place));
+            assert!(middle.flat_map(places).eq(found));
+            assert!(column.values().memory() < indexes.memory());
+        }
     }
     assert!(indexes.is_err() || columns.decode_index(b"no such name").is_ok());
 }
