@@ -30,6 +30,12 @@ const SMALLEST: usize = 256;
 /// How often a full sample counts, as more data is likely to follow.
 const MORE_FOLLOWS: usize = 4;
 
+/// None is trained unless so many bytes at the beginning of the sample help to compress …
+const PROBE: usize = 16 << 10;
+
+/// … so many behind them.
+const PROBED: usize = 256 << 10;
+
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 12;
 
@@ -82,7 +88,7 @@ impl Dictionary {
         is_full: bool,
         parallel: bool,
     ) -> Result<Option<Self>> {
-        if !matches!(codec, Codec::Zstd { .. }) {
+        if !matches!(codec, Codec::Zstd { .. }) || !may_win(codec, sample, frames) {
             return Ok(None);
         }
         let mut sizes = SIZES.map(|size| size.min(sample.len() / PART_OF_SAMPLE)).to_vec();
@@ -213,6 +219,28 @@ pub(crate) fn read_any_section(
     Ok((bytes, sum, Dictionary::HEAD.saturating_add(stored_len) as u64))
 }
 
+/// Whether a dictionary may win: training takes long, so what stands before some frames is tried as it is.
+fn may_win(codec: Codec, sample: &[u8], frames: &[usize]) -> bool {
+    let (first, behind) = frames.split_at(count_of(frames, PROBE));
+    let behind = behind.get(..count_of(behind, PROBED)).unwrap_or_default();
+    let (prefix, rest) = sample.split_at(first.iter().sum::<usize>().min(sample.len()));
+    let (with, without) =
+        (compressed_len(codec, prefix, rest, behind), compressed_len(codec, &[], rest, behind));
+    // zstd refuses what begins like a trained dictionary and is none: nothing can be told then.
+    behind.is_empty() || with.is_err() || without.is_err() || with.ok() < without.ok()
+}
+
+/// How many frames hold the first `bytes`.
+fn count_of(frames: &[usize], bytes: usize) -> usize {
+    let mut sum = 0_usize;
+    let starts = frames.iter().map(|len| {
+        let start = sum;
+        sum = sum.saturating_add(*len);
+        start
+    });
+    starts.take_while(|start| *start < bytes).count()
+}
+
 #[expect(clippy::arithmetic_side_effects, reason = "at most the length of a sample in memory")]
 fn compressed_len(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<usize> {
     let mut compressor = Compressor::new(codec, dictionary)?;
@@ -258,6 +286,20 @@ mod tests {
         }
     }
 
+    /// Text that looks like a dictionary, and is none, is no reason to give up.
+    #[test]
+    fn a_sample_may_begin_like_a_dictionary() {
+        let mut sample = vec![0x37, 0xA4, 0x30, 0xEC, 1, 2, 3, 4];
+        for i in 0..20_000_u32 {
+            sample.extend(format!("event {} of many, like {}; ", i % 771, i % 63).bytes());
+        }
+        let frames = vec![8_000; sample.len() / 8_000];
+        sample.truncate(8_000 * frames.len());
+        assert!(compressed_len(Codec::default(), &sample[..16_000], &sample, &frames).is_err());
+        assert!(may_win(Codec::default(), &sample, &frames));
+        assert!(Dictionary::train(Codec::default(), &sample, &frames, true, false).is_ok());
+    }
+
     #[test]
     fn noise_trains_no_dictionary() {
         let mut state = 1_u64;
@@ -267,6 +309,7 @@ mod tests {
         })
         .take(100_000)
         .collect();
+        assert!(!may_win(Codec::default(), &noise, &[4000; 25]));
         let kept = Dictionary::train(Codec::default(), &noise, &[4000; 25], false, false).unwrap();
         assert_eq!(kept, None);
     }

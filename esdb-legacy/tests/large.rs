@@ -32,33 +32,94 @@ struct Shape {
     groupings: u64,
     /// Users: values of an index.
     users: u64,
-    /// Bytes of each event that do not compress, in hexadecimal digits.
-    noise: usize,
+    data: Data,
 }
 
-/// Page visits as JSON, as applications of the time stored them.
+/// What the data of events is, as JSON.
+#[derive(Clone, Copy)]
+enum Data {
+    /// Page visits, each with so many bytes that do not compress, in hexadecimal digits.
+    Visits { noise: u64 },
+    /// What customers of a shop did and wrote.
+    Shop,
+}
+
+impl Data {
+    /// Of event `n`.
+    fn text(self, n: u64, kind: &str, user: u64) -> String {
+        match self {
+            Self::Visits { noise: bytes } => visit(n, kind, user, bytes),
+            Self::Shop => shop(n, kind, user),
+        }
+    }
+}
+
+/// A page visit, as applications of the time stored it.
+fn visit(n: u64, kind: &str, user: u64, bytes: u64) -> String {
+    let page = noise(n) % 400;
+    format!(
+        r#"{{"type":"{kind}","url":"https://shop.example/products/{page}?session={:012x}","user":"user-{user}","referrer":"https://search.example/{:x}","duration":{},"body":"{}"}}"#,
+        noise(n ^ 0x77) & 0xFFFF_FFFF_FFFF,
+        noise(page),
+        noise(n ^ 0x99) % 60_000,
+        (0..bytes / 8)
+            .map(|i| format!("{:016x}", noise(n ^ i << 40) << 20 ^ noise(n ^ i << 41)))
+            .collect::<String>(),
+    )
+}
+
+const TOWNS: [&str; 8] = ["Aarhus", "Bremen", "Cork", "Dijon", "Evora", "Florence", "Ghent", "Hasselt"];
+
+const PAGES: [&str; 8] =
+    ["/", "/cart", "/lamps", "/lamps/desk", "/chairs", "/chairs/garden", "/help/returns", "/account"];
+
+/// The words that customers write, the frequent ones first.
+const WORDS: &str = "the I and it was not to my for order but a you this have is with are they very lamp in chair of arrived \
+    would me broken when we delivery colour please great that week on parcel again thank money back price can after shop good \
+    one because which garden box never quickly two light return screw desk will green sent small where missing happy letter \
+    nothing bought wood friend later instead perfect paper answer wrong expected morning yellow kitchen manual cable switch \
+    present window shipping cheaper service mother table replaced evening scratch invoice postman another repair birthday \
+    leather carpet shelf promised warehouse corner weather bright refund glass heavy holiday finally voucher telephone";
+
+/// What a customer of a shop did, and up to 48 words about it, of which few make most of the text.
+fn shop(n: u64, kind: &str, user: u64) -> String {
+    let pick = |from: &[&'static str], seed: u64| from[(noise(seed) % from.len() as u64) as usize];
+    let words: Vec<&str> = WORDS.split_ascii_whitespace().collect();
+    let word = |i: u64| {
+        let uniform = (noise(n ^ i << 40) % 1_000_000) as f64 / 1e6;
+        words[((words.len() as f64 + 1.0).powf(uniform) - 1.0) as usize]
+    };
+    let text: Vec<&str> = (0..1 + noise(n ^ 0xEEEE) % 48).map(word).collect();
+    format!(
+        r#"{{"id":"{:012x}","type":"{kind}","customer":{user},"session":"{:08x}","ip":"10.{}.{}.{}","town":"{}","agent":"Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101","url":"https://shop.example.com{}","amount":{}.{:02},"currency":"EUR","text":"{}."}}"#,
+        noise(n ^ 0x77) & 0xFFFF_FFFF_FFFF,
+        noise(user ^ (n / 1_000) << 20) & 0xFFFF_FFFF,
+        user % 4,
+        noise(user) % 256,
+        noise(user ^ (n / 1_000)) % 256,
+        pick(&TOWNS, user),
+        100 + user % 30,
+        pick(&PAGES, n ^ 0xBBBB),
+        noise(n ^ 0xCCCC) % 400,
+        noise(n ^ 0xDDDD) % 10 * 10 + 5,
+        text.join(" "),
+    )
+}
+
+/// Writes an archive; returns the number of its events and its length.
 fn write(path: &Path, shape: Shape) -> (u64, u64) {
     let mut archive = Archive::new(BufWriter::new(File::create(path).unwrap()));
     let (mut count, mut space) = (0, 0_u64);
     while archive.len() < shape.bytes {
         let event = |i: u64| {
             let n = space * shape.events + i;
-            let (page, user) = (noise(n) % 400, noise(n ^ 0x5555) % shape.users);
+            let user = noise(n ^ 0x5555) % shape.users;
             let kind = ["page", "page", "page", "click", "purchase"][(noise(n ^ 0xAAAA) % 5) as usize];
-            let data = format!(
-                r#"{{"type":"{kind}","url":"https://shop.example/products/{page}?session={:012x}","user":"user-{user}","referrer":"https://search.example/{:x}","duration":{},"body":"{}"}}"#,
-                noise(n ^ 0x77) & 0xFFFF_FFFF_FFFF,
-                noise(page),
-                noise(n ^ 0x99) % 60_000,
-                (0..shape.noise as u64 / 8)
-                    .map(|i| format!("{:016x}", noise(n ^ i << 40) << 20 ^ noise(n ^ i << 41)))
-                    .collect::<String>(),
-            );
             Event {
                 grouping: format!("host-{:04}", noise(n ^ 0x33) % shape.groupings).into_bytes(),
                 timestamp: (1_400_000_000 + n / 20) as u32,
                 keys: vec![format!("type:{kind}").into_bytes(), format!("user:{user}").into_bytes()],
-                data: data.into_bytes(),
+                data: shape.data.text(n, kind, user).into_bytes(),
             }
         };
         let events: Vec<Event> = (0..shape.events).map(event).collect();
@@ -141,8 +202,9 @@ fn memory_is_bounded_whatever_the_shape() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("old.esdb");
     let memory = 8 * MIB;
+    let data = Data::Visits { noise: 0 };
     for (events, groupings, users) in [(150_000, 1, 10), (150_000, 20_000, 150_000), (50, 3, 10)] {
-        let (count, _) = write(&path, Shape { bytes: 10 * MIB, events, groupings, users, noise: 0 });
+        let (count, _) = write(&path, Shape { bytes: 10 * MIB, events, groupings, users, data });
         let peak = convert(&path, memory, "zstd", count);
         assert!(peak <= memory + 64 * MIB + memory + 8 * MIB, "{groupings} groupings: {} MiB", peak / MIB);
     }
@@ -154,10 +216,14 @@ fn memory_is_bounded_whatever_the_shape() {
 fn five_hundred_megabytes() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("old.esdb");
-    for (events, groupings, noise) in
-        [(20_000, 50, 0), (20_000, 50, 160), (5_000, 50, 600), (1_000_000, 5, 0)]
-    {
-        let (count, len) = write(&path, Shape { bytes: 500 * MIB, events, groupings, users: 1_000, noise });
+    for (events, groupings, data) in [
+        (20_000, 50, Data::Shop),
+        (20_000, 50, Data::Visits { noise: 0 }),
+        (20_000, 50, Data::Visits { noise: 160 }),
+        (5_000, 50, Data::Visits { noise: 600 }),
+        (1_000_000, 5, Data::Visits { noise: 0 }),
+    ] {
+        let (count, len) = write(&path, Shape { bytes: 500 * MIB, events, groupings, users: 1_000, data });
         println!(
             "{groupings} groupings in spaces of {events} events, {} bytes each in the old file:",
             len / count

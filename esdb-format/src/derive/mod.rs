@@ -105,6 +105,12 @@ impl Deriver {
         Ok(Entered { space: false, grouping: true })
     }
 
+    /// Space, grouping and timestamp of the last event, which is the newest of its grouping.
+    pub(crate) fn last_key(&self) -> Option<(&[u8], &[u8], i64)> {
+        let OpenSpace { key, grouping, .. } = self.space.as_ref()?;
+        Some((key, &grouping.key, grouping.extent.last))
+    }
+
     /// Adds the event that was entered, with the numbers of its pairs.
     pub(crate) fn add(&mut self, timestamp: i64, pairs: &[u32]) -> Result<()> {
         let run = self.space.as_ref().map_or(0, |space| space.grouping.first_ordinal);

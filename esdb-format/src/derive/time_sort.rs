@@ -6,6 +6,7 @@ use super::index_lists::IndexLists;
 use super::spills::{Record, Spills};
 use super::spool::{Spool, SpoolReader};
 use crate::error::Result;
+use crate::packed::bits;
 use crate::storage::SpillFolder;
 use crate::time_order::Place;
 
@@ -70,7 +71,7 @@ impl TimeSort {
         self.pairs.extend_from_slice(pairs);
         let (run, pairs_end) = (self.runs.len() as u32 - 1, self.pairs.len() as u32);
         self.rows.push(Row { timestamp, run, pairs_end });
-        // Beside the rows themselves: their sorted order, and what sorting needs.
+        // Beside the rows themselves: what is sorted.
         let rows = self.rows.len() * (size_of::<Row>() + 8);
         if rows + 8 * self.runs.len() + 4 * self.pairs.len() > self.limit.min(MOST) {
             self.spill(lists)?;
@@ -89,10 +90,25 @@ impl TimeSort {
         &self.pairs[start as usize..self.rows[row].pairs_end as usize]
     }
 
-    fn sorted_rows(&self) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
-        // Stable: among equal times file order decides. Groupings are runs that the sort finds.
-        order.sort_by_key(|&row| self.rows[row as usize].timestamp);
+    /// The places of the rows in time order; among equal times file order decides.
+    fn sorted_rows(&self) -> Vec<u64> {
+        let place_bits = bits(self.rows.len() as u64);
+        let timestamps = || self.rows.iter().map(|row| row.timestamp);
+        let (first, last) = (timestamps().min().unwrap_or(0), timestamps().max().unwrap_or(0));
+        let since_first = |timestamp: i64| timestamp.wrapping_sub(first).cast_unsigned();
+        if bits(since_first(last)) + place_bits > 64 {
+            let mut order: Vec<u64> = (0..self.rows.len() as u64).collect();
+            order.sort_unstable_by_key(|&row| (self.rows[row as usize].timestamp, row));
+            return order;
+        }
+        // Time and place in one number: what is compared lies side by side.
+        let mut order: Vec<u64> = timestamps()
+            .zip(0..)
+            .map(|(timestamp, place)| since_first(timestamp) << place_bits | place)
+            .collect();
+        order.sort_unstable();
+        let place_mask = (1 << place_bits) - 1;
+        order.iter_mut().for_each(|row| *row &= place_mask);
         order
     }
 
@@ -207,5 +223,25 @@ impl Record for SpilledRow {
 
     fn order(&self, other: &Self) -> Ordering {
         (self.timestamp, self.place.ordinal).cmp(&(other.timestamp, other.place.ordinal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn among_equal_times_file_order_decides_however_wide_they_lie() {
+        let lists = IndexLists::new(&SpillFolder::of_system(), 1 << 20);
+        for times in [[0, 1, 2], [i64::MIN, -1, i64::MAX]] {
+            let mut sort = TimeSort::new(&SpillFolder::of_system(), 1 << 20);
+            let time = |row: u64| times[(row * 7 % 3) as usize];
+            for row in 0..1_000 {
+                sort.push(Place { ordinal: row, run: 0 }, time(row), &[], &lists).unwrap();
+            }
+            let mut expected: Vec<u64> = (0..1_000).collect();
+            expected.sort_by_key(|&row| time(row));
+            assert_eq!(sort.sorted_rows(), expected);
+        }
     }
 }

@@ -113,6 +113,11 @@ impl Assembler {
         self.draft.first_ordinal = ordinal;
     }
 
+    /// Space, grouping and timestamp of the last event.
+    pub(crate) fn last_key(&self) -> Option<(&[u8], &[u8], i64)> {
+        self.derived.last_key()
+    }
+
     /// Adds the next event in file order.
     pub(crate) fn add(&mut self, event: &Ordered<'_>) -> Result<()> {
         let generation = self.derived.lists.generation();
@@ -166,15 +171,16 @@ impl Assembler {
     fn number_pairs(&mut self, event: &Ordered<'_>) -> usize {
         self.numbers.clear();
         let (lists, numbers) = (&mut self.derived.lists, &mut self.numbers);
-        match &event.pairs {
-            OrderedPairs::Buffered(pairs) => lists.translate(pairs, |number| numbers.push(number)),
-            pairs => numbers.extend(pairs.clone().map(|(name, value)| lists.number(name, value))),
+        let len = |(name, value): (&[u8], &[u8])| name.len() + value.len();
+        if let OrderedPairs::Buffered(pairs) = &event.pairs {
+            lists.translate(pairs, |number| numbers.push(number));
+            return numbers.iter().map(|&number| len(lists.pair(number))).sum();
         }
-        let len = |&number: &u32| {
-            let (name, value) = self.derived.lists.pair(number);
-            name.len() + value.len()
+        let number = |pair: (&[u8], &[u8])| {
+            numbers.push(lists.number(pair.0, pair.1));
+            len(pair)
         };
-        self.numbers.iter().map(len).sum()
+        event.pairs.clone().map(number).sum()
     }
 
     /// Notes the draft's pairs under their new numbers.

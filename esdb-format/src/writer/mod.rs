@@ -43,7 +43,7 @@ pub use unpublished::abandon_writers;
 /// The least memory budget, in bytes.
 const LEAST_MEMORY: usize = 8 << 20;
 
-/// How many events in order are collected before they are passed on, in bytes of memory.
+/// How many events in order are collected before they, and all that follow in order, are passed on, in bytes of memory.
 const PASS_ON: usize = 4 << 20;
 
 /// The cache of who verifies what was written, in bytes: it is read once, from front to back.
@@ -223,7 +223,6 @@ impl WriterOptions {
             assembler: None,
             first_file: Some(file),
             in_order: true,
-            last_passed_on: None,
             failed: false,
         };
         writer.assembler = Some(writer.new_assembler(PASS_ON)?);
@@ -246,8 +245,6 @@ pub struct Writer {
     sorter: Sorter,
     /// Whether the sorter's buffer is in file order, and behind everything that was passed on.
     in_order: bool,
-    /// Space, grouping and timestamp of the last event that was passed on.
-    last_passed_on: Option<(Vec<u8>, Vec<u8>, i64)>,
     /// Something could not be written: what is there is not whole.
     failed: bool,
 }
@@ -298,7 +295,7 @@ impl Writer {
     ///
     /// Invalid if events were added before.
     pub(crate) fn add_runs(&mut self, runs: Vec<Run>) -> Result<()> {
-        if !self.sorter.is_empty() || self.last_passed_on.is_some() {
+        if !self.sorter.is_empty() || self.last_passed_on().is_some() {
             return Err(Error::Invalid("files are merged into a writer that has events already".into()));
         }
         self.or_fail(|writer| writer.merge_all(runs))
@@ -361,17 +358,15 @@ impl Writer {
         }
         if self.in_order {
             let key = (event.space, event.grouping, event.timestamp);
-            let last = self.sorter.buffer.last_key().or_else(|| {
-                let (space, grouping, time) = self.last_passed_on.as_ref()?;
-                Some((space, grouping, *time))
-            });
+            let last = self.sorter.buffer.last_key().or_else(|| self.last_passed_on());
             self.in_order = last.is_none_or(|last| last <= key);
         }
         if self.failed {
             return Err(has_failed());
         }
         if self.in_order && self.assembler.is_some() {
-            if event.data.len() >= PASS_ON {
+            // After so many in order more will follow.
+            if self.last_passed_on().is_some() || event.data.len() >= PASS_ON {
                 return self.or_fail(|writer| writer.pass_on_at_once(&event));
             }
             self.sorter.buffer.push(&event);
@@ -434,35 +429,36 @@ impl Writer {
         Ok(())
     }
 
+    /// Space, grouping and timestamp of the last event that was passed on, while all came in file order.
+    fn last_passed_on(&self) -> Option<(&[u8], &[u8], i64)> {
+        self.assembler.as_ref()?.last_key()
+    }
+
     /// Hands the buffer, which is in file order, to the file.
     fn pass_on(&mut self) -> Result<()> {
         let Some(assembler) = &mut self.assembler else { return Ok(()) };
         for at in 0..self.sorter.buffer.len() {
             assembler.add(&self.sorter.buffer.event(at))?;
         }
-        if let Some((space, grouping, timestamp)) = self.sorter.buffer.last_key() {
-            self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
-        }
         self.sorter.buffer.clear();
         Ok(())
     }
 
-    /// Hands a giant event in file order to the file, so that no copy of it is made.
+    /// Hands an event in file order to the file, so that no copy of it is made.
     fn pass_on_at_once(&mut self, event: &Event<'_>) -> Result<()> {
-        self.pass_on()?;
+        if self.sorter.buffer.len() > 0 {
+            self.pass_on()?;
+        }
+        let Some(assembler) = &mut self.assembler else { return Ok(()) };
         let &Event { space, grouping, timestamp, ref indexes, data } = event;
         let pairs = OrderedPairs::Given(indexes.iter());
-        if let Some(assembler) = &mut self.assembler {
-            assembler.add(&Ordered { space, grouping, timestamp, pairs, data })?;
-        }
-        self.last_passed_on = Some((space.to_vec(), grouping.to_vec(), timestamp));
-        Ok(())
+        assembler.add(&Ordered { space, grouping, timestamp, pairs, data })
     }
 
     /// After the first late event: what was written in order becomes the first run.
     fn keep_what_was_passed_on(&mut self) -> Result<()> {
         let Some(assembler) = self.assembler.take() else { return Ok(()) };
-        if self.last_passed_on.is_some() {
+        if assembler.last_key().is_some() {
             self.sorter.begin_with(Run::of_unfinished(assembler.into_unfinished()?)?);
         }
         Ok(())

@@ -37,17 +37,21 @@ impl Output {
         self.offset
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Appends bytes. The system gets them in whole buffers: they and their digest cost least between borders of pages.
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.offset += bytes.len() as u64;
-        if self.buffer.len() + bytes.len() > BUFFER {
-            self.flush()?;
+        while self.buffer.len() + bytes.len() >= BUFFER {
+            let (head, rest) = bytes.split_at(BUFFER - self.buffer.len());
+            if self.buffer.is_empty() {
+                self.write_through(head)?;
+            } else {
+                self.buffer.extend_from_slice(head);
+                self.flush()?;
+            }
+            bytes = rest;
         }
-        if bytes.len() > BUFFER {
-            self.write_through(bytes)
-        } else {
-            self.buffer.extend_from_slice(bytes);
-            Ok(())
-        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
