@@ -7,6 +7,7 @@
 mod blocks;
 mod event;
 mod filter;
+mod keys;
 mod numbers;
 mod ordinals;
 mod plan;

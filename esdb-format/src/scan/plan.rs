@@ -11,6 +11,7 @@ use crate::time_order::TimeFrame;
 
 use super::blocks::{block_entry, rows_within, timestamp_of};
 use super::filter::RowFilter;
+use super::keys::KeysOf;
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
 use super::rows::RowScan;
@@ -32,43 +33,45 @@ impl Plan {
         }
         let indexed = !selection.indexes.is_empty();
         let everything = 0..file.footer.events;
-        let rows = |ordinals, filter| Self::Rows(Box::new(RowScan::new(file, ordinals, filter)));
-        let windows = |numbers, ordinals, times, within| {
-            Self::Windows(Box::new(WindowScan::new(file, numbers, ordinals, times, within)))
+        let rows = |ordinals, filter, keys| Self::Rows(Box::new(RowScan::new(file, ordinals, filter, keys)));
+        let windows = |numbers, ordinals, times, within, keys| {
+            Self::Windows(Box::new(WindowScan::new(file, numbers, ordinals, times, within, keys)))
         };
         let Some(space) = &selection.space else {
             return Ok(if indexed {
                 let numbers = Numbers::of_indexes(file, &selection.indexes, everything.clone())?;
-                windows(numbers, Ordinals::new(file), times, everything)
+                windows(numbers, Ordinals::new(file), times, everything, None)
             } else {
-                rows(everything, RowFilter { times, indexes: Vec::new() })
+                rows(everything, RowFilter { times, indexes: Vec::new() }, None)
             });
         };
         let Some(entry) = space_entry(file, space)? else { return Ok(Self::Nothing) };
         let ordinals = Ordinals::of_space(file, &entry);
+        let grouping = selection.grouping.as_ref().or(entry.only_grouping.as_ref());
+        let keys = grouping.map(|grouping| KeysOf::all(space, grouping));
         if let Some(grouping) = &selection.grouping {
             let Some(all) = grouping_ordinals(file, &entry, grouping)? else { return Ok(Self::Nothing) };
             if !indexed {
-                return Ok(rows(ordinals_in(file, &all, times)?, RowFilter::default()));
+                return Ok(rows(ordinals_in(file, &all, times)?, RowFilter::default(), keys));
             }
             let numbers =
                 Numbers::of_indexes(file, &selection.indexes, time_numbers_in(file, &entry, times)?)?;
             // Reading a grouping's index columns is cheaper than following many lists that leave it.
             return Ok(if all.end - all.start <= numbers.count_at_most().saturating_mul(4) {
                 let filter = RowFilter { times: Times::default(), indexes: selection.indexes.clone() };
-                rows(ordinals_in(file, &all, times)?, filter)
+                rows(ordinals_in(file, &all, times)?, filter, keys)
             } else {
-                windows(numbers, ordinals, Times::default(), all)
+                windows(numbers, ordinals, Times::default(), all, keys)
             });
         }
         let range = time_numbers_in(file, &entry, times)?;
         Ok(if indexed {
             let numbers = Numbers::of_indexes(file, &selection.indexes, range)?;
-            windows(numbers, ordinals, Times::default(), entry.ordinals())
+            windows(numbers, ordinals, Times::default(), entry.ordinals(), keys)
         } else if entry.groupings == 1 {
-            rows(range, RowFilter::default())
+            rows(range, RowFilter::default(), keys)
         } else {
-            windows(Numbers::Range(range), ordinals, Times::default(), entry.ordinals())
+            windows(Numbers::Range(range), ordinals, Times::default(), entry.ordinals(), keys)
         })
     }
 

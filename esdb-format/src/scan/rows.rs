@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use crate::block::{Columns, FrameTable, Indexes, Keys, Part};
+use crate::block::{Columns, FrameTable, Indexes, Part};
 use crate::error::Result;
 use crate::file::{Frames, Keep, OpenFile};
 use crate::limits;
@@ -11,6 +11,7 @@ use crate::limits;
 use super::blocks::{BlockCursor, block_entry, check_holds, end_of_block, rows_within};
 use super::event::Batch;
 use super::filter::RowFilter;
+use super::keys::KeysOf;
 use super::{End, Rows};
 
 /// The events of one payload frame. Their rows are those of the block.
@@ -26,16 +27,16 @@ pub(crate) struct FrameEvents {
 struct OpenBlock {
     file: Arc<OpenFile>,
     columns: Arc<Columns>,
-    keys: Arc<Keys>,
+    keys: KeysOf,
     frames: Arc<FrameTable>,
     indexes: OnceLock<Arc<Indexes>>,
 }
 
 impl OpenBlock {
-    fn new(file: &Arc<OpenFile>, columns: Arc<Columns>) -> Result<Self> {
+    fn new(file: &Arc<OpenFile>, columns: Arc<Columns>, keys: Option<&KeysOf>) -> Result<Self> {
         Ok(Self {
             file: Arc::clone(file),
-            keys: file.keys(&columns)?,
+            keys: KeysOf::of_block(file, &columns, keys)?,
             frames: Arc::clone(columns.frames()?),
             columns,
             indexes: OnceLock::new(),
@@ -64,7 +65,7 @@ impl FrameEvents {
     }
 
     pub(super) fn keys(&self, row: usize) -> (&[u8], &[u8]) {
-        self.block.keys.of_row(row, self.block.columns.runs())
+        self.block.keys.of_row(row, &self.block.columns)
     }
 
     pub(super) fn indexes(&self) -> Result<&Indexes> {
@@ -81,6 +82,8 @@ impl FrameEvents {
 pub(crate) struct RowScan {
     file: Arc<OpenFile>,
     filter: RowFilter,
+    /// If they are the same for all events.
+    keys: Option<KeysOf>,
     /// What no end has fetched yet.
     left: Range<u64>,
     frames: Frames,
@@ -103,12 +106,18 @@ struct Place {
 }
 
 impl RowScan {
-    pub(crate) fn new(file: &Arc<OpenFile>, ordinals: Range<u64>, filter: RowFilter) -> Self {
+    pub(super) fn new(
+        file: &Arc<OpenFile>,
+        ordinals: Range<u64>,
+        filter: RowFilter,
+        keys: Option<KeysOf>,
+    ) -> Self {
         let place =
             || Place { blocks: file.blocks().cursor(), block: None, rows: None, part: None, begun: false };
         Self {
             frames: file.frames(),
             filter,
+            keys,
             keeps: ordinals.end - ordinals.start <= limits::BLOCK_EVENTS as u64,
             left: ordinals,
             front: place(),
@@ -123,7 +132,8 @@ impl RowScan {
             let place = if back { &mut self.back } else { &mut self.front };
             let ordinal = if back { self.left.end - 1 } else { self.left.start };
             let Some(block) = place.block.clone().filter(|block| block.ordinals().contains(&ordinal)) else {
-                if let Some(passed) = place.enter(&self.file, ordinal, &self.filter, self.keeps)? {
+                let (filter, keys) = (&self.filter, self.keys.as_ref());
+                if let Some(passed) = place.enter(&self.file, ordinal, filter, keys, self.keeps)? {
                     self.pass(passed, back);
                 }
                 continue;
@@ -183,6 +193,7 @@ impl Place {
         file: &Arc<OpenFile>,
         ordinal: u64,
         filter: &RowFilter,
+        keys: Option<&KeysOf>,
         keeps: bool,
     ) -> Result<Option<Range<u64>>> {
         let entry = block_entry(&mut self.blocks, ordinal)?;
@@ -202,7 +213,7 @@ impl Place {
         if self.rows.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Some(head.first_ordinal..head.end_ordinal()));
         }
-        self.block = Some(Arc::new(OpenBlock::new(file, columns)?));
+        self.block = Some(Arc::new(OpenBlock::new(file, columns, keys)?));
         self.part = None;
         Ok(None)
     }

@@ -13,6 +13,7 @@ use crate::limits;
 
 use super::blocks::columns_of;
 use super::event::Batch;
+use super::keys::KeysOf;
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
 use super::{End, Rows, Times};
@@ -41,6 +42,8 @@ pub(crate) struct WindowScan {
     times: Times,
     /// Only events with these ordinals.
     within: Range<u64>,
+    /// If they are the same for all events.
+    keys: Option<KeysOf>,
     frames: Frames,
     /// Set once somebody has asked an event for its pairs: further windows collect them.
     pairs_wanted: Arc<AtomicBool>,
@@ -148,12 +151,13 @@ impl<'a> Iterator for WindowPairs<'a> {
 
 impl WindowScan {
     /// `ordinals` translates the numbers; only events with ordinals `within` and timestamps in `times` are given.
-    pub(crate) fn new(
+    pub(super) fn new(
         file: &Arc<OpenFile>,
         numbers: Numbers,
         ordinals: Ordinals,
         times: Times,
         within: Range<u64>,
+        keys: Option<KeysOf>,
     ) -> Self {
         let ahead = || Ahead { put_back: VecDeque::new(), size: FIRST_WINDOW };
         let mean = file.facts.statistics.data_bytes / file.footer.events.max(1) + 2 * size_of::<Row>() as u64;
@@ -165,6 +169,7 @@ impl WindowScan {
             ordinals,
             times,
             within,
+            keys,
             pairs_wanted: Arc::default(),
             largest: largest.clamp(LAST_SMALL_WINDOW, LARGEST_WINDOW),
             front: ahead(),
@@ -281,6 +286,7 @@ struct Fetch<'a> {
     file: &'a Arc<OpenFile>,
     frames: &'a mut Frames,
     times: Times,
+    keys: Option<&'a KeysOf>,
     window: Window,
     /// Which frames go into the cache; with them, columns.
     keep: Keep,
@@ -308,6 +314,7 @@ impl<'a> Fetch<'a> {
             file: &scan.file,
             frames: &mut scan.frames,
             times: scan.times,
+            keys: scan.keys.as_ref(),
             window,
             keep: match (count <= LAST_SMALL_WINDOW, &scan.numbers) {
                 // The next window has the neighbours of these events.
@@ -344,7 +351,7 @@ impl<'a> Fetch<'a> {
         let Window { rows, keys: keys_seen, data, pairs, .. } = &mut self.window;
         let (frames, runs) = (columns.frames()?, columns.runs());
         let mut part = if here.len() > Columns::FEW_PARTS { Some(columns.whole()?) } else { None };
-        let keys = self.file.keys(columns)?;
+        let keys = KeysOf::of_block(self.file, columns, self.keys)?;
         let indexes = pairs.is_some().then(|| self.file.indexes(columns)).transpose()?;
         // The numbers of this block's pairs, by column and place.
         let mut known = vec![Vec::new(); indexes.as_ref().map_or(0, |indexes| indexes.columns().len())];
@@ -374,7 +381,8 @@ impl<'a> Fetch<'a> {
             if !run_rows.contains(&row) {
                 let run = runs.grouping_of(row);
                 run_rows = runs.rows_of(run);
-                keys_number = keys_seen.number(keys.space(runs.space_of(run)), keys.grouping(run));
+                let (space, grouping) = keys.of_row(row, columns);
+                keys_number = keys_seen.number(space, grouping);
             }
             let bytes = &kept.as_deref().unwrap_or(&self.buffer)[part.range_from(frame_start, row)];
             rows[place as usize] = Row {

@@ -1,0 +1,36 @@
+//! Spaces and groupings of the events that a scan gives.
+
+use std::sync::Arc;
+
+use crate::block::{Columns, Keys};
+use crate::error::Result;
+use crate::file::OpenFile;
+
+/// Space and grouping of a block's events.
+#[derive(Clone)]
+pub(super) enum KeysOf {
+    /// Those of the block's runs.
+    Block(Arc<Keys>),
+    /// The same for all events of the scan: those that were asked for. To decode those of a block for one of its many spaces takes longer
+    /// than anything else; that they agree with the tables is for `verify`.
+    All(Arc<(Vec<u8>, Vec<u8>)>),
+}
+
+impl KeysOf {
+    pub(super) fn all(space: &[u8], grouping: &[u8]) -> Self {
+        Self::All(Arc::new((space.to_vec(), grouping.to_vec())))
+    }
+
+    /// The keys of the scan, if it has the same for all events; otherwise those of the block, from the cache or into it.
+    pub(super) fn of_block(file: &OpenFile, columns: &Columns, of_scan: Option<&Self>) -> Result<Self> {
+        of_scan.map_or_else(|| file.keys(columns).map(Self::Block), |keys| Ok(keys.clone()))
+    }
+
+    /// Space and grouping of a row of the block.
+    pub(super) fn of_row(&self, row: usize, columns: &Columns) -> (&[u8], &[u8]) {
+        match self {
+            Self::Block(keys) => keys.of_row(row, columns.runs()),
+            Self::All(keys) => (&keys.0, &keys.1),
+        }
+    }
+}
