@@ -11,8 +11,8 @@ use crate::file::OpenFile;
 pub(super) enum KeysOf {
     /// Those of the block's runs.
     Block(Arc<Keys>),
-    /// The same for all events of the scan: those that were asked for. To decode those of a block for one of its many spaces takes longer
-    /// than anything else; that they agree with the tables is for `verify`.
+    /// The same for all events of the scan: those that were asked for. To decode all keys of a block for one of its many spaces is a
+    /// third of such a scan; that they agree with the tables is for `verify`.
     All(Arc<(Vec<u8>, Vec<u8>)>),
 }
 
