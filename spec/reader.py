@@ -185,6 +185,11 @@ class Cursor:
         need(shared + length <= limit and self.unfolded <= 32 * MIB, "L1", self.place)
         return previous[:shared] + self.take(length)
 
+    def short_lengths(self):
+        """§6.2: what a key shares, and the length of its suffix"""
+        both = self.uint(1)
+        return tuple(short + (self.varint() if short == 15 else 0) for short in divmod(both, 16))
+
     def strings(self, count, previous=b""):
         return [previous := self.string(previous, self.varint(), self.varint()) for _ in range(count)]
 
@@ -238,22 +243,60 @@ def undo_piece(codec, stored, size, place, dictionary=None):
     return plain
 
 
-def read_page(file, handle, value="rest"):
-    """§4.4"""
+def read_page(file, handle, value="rest", name=None):
+    """§4.4; `name`: that of one of the five trees, if the page is in it"""
     need(handle.length <= 256 * KIB, "L1", f"page at {handle.offset}")
     cursor, keys, values = Cursor(file.read("P1", "page", *handle), "P4", f"page at {handle.offset}"), [], []
     level, count = cursor.uint(1), cursor.uint(2)
     need(level < 32, "L1", cursor.place)
-    restarts = [cursor.uint(2) for _ in range(0, count, 16)]
+    restarts, has_extents = [cursor.uint(2) for _ in range(0, count, 16)], level == 0 and name in ("spaces", "groupings")
+    if has_extents and count:
+        cursor, values = read_extents(file, cursor, count, name)
     start = cursor.at
     for i in range(count):
         need(i % 16 or cursor.at - start == restarts[i // 16], "P4", cursor.place)
-        shared, suffix, length = cursor.varint(), cursor.varint(), cursor.varint()
+        shared, suffix = cursor.short_lengths() if has_extents else (cursor.varint(), cursor.varint())
+        length = None if has_extents else cursor.varint()
         keys.append(cursor.string(keys[-1] if i % 16 else b"", shared, suffix, 8 + 65535))
-        values.append(fields(cursor.take(length), "handle varint" if level else value, cursor.place))
+        if not has_extents:
+            values.append(fields(cursor.take(length), "handle varint" if level else value, cursor.place))
     cursor.end()
     need(ascending(keys), "P2", cursor.place)
     return level, keys, values
+
+
+def read_extents(file, cursor, count, name):
+    """§6.2: the keys of a leaf of spaces or groupings; of each first ordinal, extent, number of groupings, the only one"""
+    place, starts = cursor.place, [cursor.uint(2) for _ in range(0, count, 128)]
+    keys, only, stored = [cursor.varint() for _ in range(3)]
+    need(count <= 256 and max(keys, only, stored) <= 256 * KIB, "L1", place)
+    strings = undo_piece(file.codec, cursor.take(stored), keys + only, place)
+    area, rows, groupings = cursor.rest(), [], Cursor(strings[keys:], "P4", place)
+    need(starts[0] == 0, "P4", place)
+    for start, end in pairwise([*starts, len(area)]):
+        need(start <= end, "P4", place)
+        frame, n = Cursor(area[start:end], "P4", place), min(128, count - len(rows))
+        first, at = frame.varint(), frame.varint() if name == "spaces" else 0
+        base, step = frame.svarint(), frame.varint()
+        counts = [more + 1 for more in frame.column(n)]
+        gaps = frame.column(n - 1) if name == "groupings" else [0] * (n - 1)
+        firsts, several = frame.column(n), sum(events > 1 for events in counts)
+        spans = iter(frame.column(several))
+        more = iter(frame.column(several) if name == "spaces" else [0] * several)
+        spans, more = ([next(column) if events > 1 else 0 for events in counts] for column in (spans, more))
+        lengths = iter(frame.column(more.count(0)) if name == "spaces" else [0] * n)
+        frame.end()
+        need(step > 0 and min(firsts) == 0 and max(map(sum, zip(firsts, spans))) * step + base < 1 << 63, "P6", place)
+        need(sum(counts) + sum(gaps) + first < 1 << 63, "P6", place)
+        need(all(some < events for some, events in zip(more, counts)), "P6", place)
+        need(at == groupings.at, "P4", place)
+        for events, gap, time, span, some in zip(counts, [*gaps, 0], firsts, spans, more):
+            length = 0 if some else next(lengths)
+            need(length <= 65535, "L1", place)
+            rows.append((first, events, base + time * step, span * step, some + 1, groupings.take(length)))
+            first += events + gap
+    groupings.end()
+    return Cursor(strings[:keys], "P4", place), rows
 
 
 def tree(file, name, key_fields, value_fields, root=None, count=0):
@@ -261,7 +304,7 @@ def tree(file, name, key_fields, value_fields, root=None, count=0):
     keys, (root, count) = [], (root, count) if root else file.roots[name]
 
     def below(handle, parent=None, first=None):
-        place, (level, *entries) = f"page at {handle.offset}", read_page(file, handle, value_fields)
+        place, (level, *entries) = f"page at {handle.offset}", read_page(file, handle, value_fields, name)
         need(entries[0] or parent is None and level == 0, "P4", place)
         need(parent in (None, level + 1), "P3", place)
         need(first in (None, *entries[0][:1]), "P2", place)
@@ -386,8 +429,8 @@ def read_blocks(file):
 @functools.cache
 def read_tables(file):
     """All but the blocks. What is said of a space, grouping, name or pair, its time numbers, the frames of the time order"""
-    spaces = dict(tree(file, "spaces", "rest", "varint varint svarint varint varint rest"))
-    groupings = dict(tree(file, "groupings", "key64 rest", "varint varint svarint varint"))
+    spaces = dict(tree(file, "spaces", "rest", None))
+    groupings = {key: about[:4] for key, about in tree(file, "groupings", "key64 rest", None)}
     time_order = dict(tree(file, "time order", "key64", "time_frame"))
     names, values, lists = {}, {}, {}
     for name, (*names[name], root) in tree(file, "index names", "rest", "varint varint svarint varint handle"):
@@ -437,7 +480,7 @@ def derive(events):
               for space, some in of_space.items() if parts[space] > 1 for i in range(0, len(some), TIME_FRAME)]
     return Tables(
         {space: (some[0], *about(some), parts[space], only.get(space, b"")) for space, some in of_space.items()},
-        {(of_space[space][0], grouping): (order[some[0]] - of_space[space][0], *about(some))
+        {(of_space[space][0], grouping): (order[some[0]], *about(some))
          for (space, grouping), some in of_grouping.items() if parts[space] > 1},
         {name: [values[name], *about(some)] for name, some in of_name.items()},
         {pair: [*about(some)] for pair, some in of_pair.items()},
@@ -480,9 +523,8 @@ def scan(file, space=None, grouping=None, pairs=(), since=-math.inf, until=math.
     if space is not None:
         first, count, *_, groupings, only = tables.spaces.get(space, (0, 0, 0, b""))
         if grouping is not None:
-            alone = count if (groupings, only) == (1, grouping) else 0
-            before, count, *_ = tables.groupings.get((first, grouping), (0, alone))
-            first += before
+            alone = first, count if (groupings, only) == (1, grouping) else 0
+            first, count, *_ = tables.groupings.get((first, grouping), alone)
         wanted = set(range(first, first + count))
     for name in {name for name, _ in pairs}:
         wanted &= {order[number] for pair in pairs if pair[0] == name for number in tables.lists.get(pair, ())}

@@ -60,10 +60,16 @@ impl Codecs {
         self.frames_unpacked.load(Ordering::Relaxed)
     }
 
-    /// The `len` bytes of an area of strings that is stored at `offset`.
-    pub(crate) fn unpack_area(&self, stored: &[u8], len: usize, offset: u64) -> Result<Vec<u8>> {
+    /// The `len` bytes of an area of strings that is stored at `offset` of `section`.
+    pub(crate) fn unpack_area(
+        &self,
+        stored: &[u8],
+        len: usize,
+        section: Section,
+        offset: u64,
+    ) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        unpack(self.codec, stored, len, None, &mut out, Section::Block, offset)?;
+        unpack(self.codec, stored, len, None, &mut out, section, offset)?;
         Ok(out)
     }
 

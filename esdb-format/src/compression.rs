@@ -172,8 +172,9 @@ fn decompressor() -> Option<DCtx<'static>> {
 }
 
 thread_local! {
-    /// Costs more to make than to use, so each thread keeps one for all files.
-    static ZSTD: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
+    /// Costs more to make than to use, so each thread keeps one for all files; and one for what has a dictionary, for zstd
+    /// takes longer with a dictionary that it did not have for the piece before.
+    static ZSTD: [RefCell<Option<DCtx<'static>>>; 2] = const { [const { RefCell::new(None) }; 2] };
 }
 
 /// Gives `out` the `len` bytes that `stored` stands for. `offset` and `section` say where it was found.
@@ -218,7 +219,8 @@ pub(crate) fn unpack(
             // zstd fills spare room: no zeros are written first.
             out.clear();
             out.reserve_exact(len);
-            ZSTD.with_borrow_mut(|context| {
+            ZSTD.with(|[plain, with_dictionary]| {
+                let mut context = if dictionary.is_some() { with_dictionary } else { plain }.borrow_mut();
                 if context.is_none() {
                     *context = decompressor();
                 }

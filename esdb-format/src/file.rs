@@ -222,7 +222,7 @@ impl OpenFile {
         }
         let bytes = self.read(handle.offset, handle.len, section, "P1")?;
         self.check(handle.checksum, &bytes, section, handle.offset, "P1")?;
-        Page::decode(bytes, handle.offset, section)
+        Page::decode(bytes, handle.offset, section, &self.codecs)
     }
 
     /// The columns of a block, from the cache or into it.

@@ -6,13 +6,15 @@ use crate::codec::{Encode, key64};
 use crate::compression::Codec;
 use crate::error::{Error, ErrorKind, Section};
 use crate::event::Event;
+use crate::extents::ExtentsBuilder;
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::limits;
 use crate::page::PageBuilder;
 use crate::reader::Reader;
 use crate::scan::StoredEvent;
-use crate::tables::{Extent, NameEntry, SpaceEntry, ValueEntry};
+use crate::tables::{Extent, NameEntry, RunEntry, ValueEntry};
+use crate::tree::Leaf;
 use crate::verify::VerifyLevel;
 use crate::writer::WriterOptions;
 
@@ -47,10 +49,20 @@ impl Forge {
     fn leaf(&mut self, entries: &[(Vec<u8>, Vec<u8>)]) -> Handle {
         let mut page = PageBuilder::default();
         entries.iter().for_each(|(key, value)| page.add(key, value));
-        let bytes = page.take(0);
+        self.page(&page.take(0))
+    }
+
+    /// A leaf of spaces or groupings.
+    fn runs(&mut self, section: Section, entries: &[(Vec<u8>, RunEntry)]) -> Handle {
+        let mut leaf = ExtentsBuilder::new(section, Codec::None).unwrap();
+        entries.iter().for_each(|(key, entry)| leaf.add(key, entry.clone()));
+        self.page(&leaf.take().unwrap())
+    }
+
+    fn page(&mut self, bytes: &[u8]) -> Handle {
         let offset = self.body.len() as u64;
-        self.body.extend_from_slice(&bytes);
-        Handle { offset, len: bytes.len() as u64, checksum: checksum(&bytes) }
+        self.body.extend_from_slice(bytes);
+        Handle { offset, len: bytes.len() as u64, checksum: checksum(bytes) }
     }
 
     /// Makes these the only index names, each with one value `x` and its list's root and count.
@@ -132,10 +144,9 @@ fn fewer_events_than_the_blocks_hold_are_noticed() {
 #[test]
 fn groupings_end_with_their_space() {
     let mut forge = Forge::new();
-    let mut value = Vec::new();
     let extent = Extent { count: 500, first: 0, last: 999 };
-    SpaceEntry { first_ordinal: 0, extent, groupings: 3, only_grouping: None }.encode(&mut value);
-    let page = forge.leaf(&[(b"s".to_vec(), value)]);
+    let entry = RunEntry { first_ordinal: 0, extent, groupings: 3, only_grouping: None };
+    let page = forge.runs(Section::Spaces, &[(b"s".to_vec(), entry)]);
     forge.footer.roots.spaces = Root { page, entries: 1 };
     let listed: Vec<_> = forge.open().groupings("s").unwrap().collect();
     assert_eq!(listed.len(), 3);

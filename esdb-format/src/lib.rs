@@ -112,6 +112,7 @@ mod dictionary;
 mod digest;
 mod error;
 mod event;
+mod extents;
 mod facts;
 #[cfg(test)]
 mod faults;

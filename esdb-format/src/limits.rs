@@ -24,6 +24,8 @@ pub const METADATA: usize = 16 << 20;
 pub(crate) const AREA: usize = 32 << 20;
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 256 << 10;
+/// Entries of a leaf of spaces or groupings.
+pub(crate) const LEAF_EXTENTS: usize = 256;
 /// Levels of a tree.
 pub(crate) const LEVELS: u8 = 32;
 /// Bytes of data after which a block is closed.
@@ -37,6 +39,8 @@ mod tests {
     use super::*;
     use crate::block::Head;
     use crate::codec::{Decoder, Encode};
+    use crate::codecs::Codecs;
+    use crate::compression::Codec;
     use crate::error::{Result, Section};
     use crate::facts::Facts;
     use crate::footer::{Footer, Roots};
@@ -127,7 +131,7 @@ mod tests {
         let decode = |level: u8| {
             let mut page = PageBuilder::default();
             page.add(b"key", b"value");
-            Page::decode(page.take(level), 0, Section::Names)
+            Page::decode(page.take(level), 0, Section::Names, &Codecs::new(Codec::None, true))
         };
         hold(decode, [LEVELS - 1, LEVELS]);
     }

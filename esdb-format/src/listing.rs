@@ -7,7 +7,7 @@ use crate::codec::key64;
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
 use crate::scan::{Ordinals, space_entry, timestamp_of};
-use crate::tables::{Extent, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
+use crate::tables::{Extent, NameEntry, RunEntry, ValueEntry};
 use crate::tree::{Tree, TreeCursor};
 
 /// A space, a grouping or an index value, and the extent of its events.
@@ -58,11 +58,11 @@ impl Spaces {
         if !self.cursor.next()? {
             return Ok(None);
         }
-        let entry = SpaceEntry::decode(self.cursor.value())?;
+        let row = self.cursor.leaf().row()?;
         Ok(Some(ListedSpace {
             key: self.cursor.key().to_vec(),
-            extent: entry.extent,
-            groupings: entry.groupings,
+            extent: row.extent,
+            groupings: row.groupings,
         }))
     }
 }
@@ -84,7 +84,7 @@ impl Groupings {
         let mut cursor = file.groupings().cursor();
         let (mut only, mut left, mut prefix) = (None, 0, [0; 8]);
         match space_entry(file, space)? {
-            Some(SpaceEntry { only_grouping: Some(key), extent, .. }) => only = Some(Listed { key, extent }),
+            Some(RunEntry { only_grouping: Some(key), extent, .. }) => only = Some(Listed { key, extent }),
             Some(entry) => {
                 (left, prefix) = (entry.groupings, key64(entry.first_ordinal));
                 if !cursor.seek(&prefix)? {
@@ -106,7 +106,7 @@ impl Groupings {
         if self.only.is_some() || self.left == 0 {
             return Ok(self.only.take());
         }
-        let entry = GroupingEntry::decode(self.cursor.value())?;
+        let extent = self.cursor.leaf().row()?.extent;
         let Some(key) = self.cursor.key().strip_prefix(&self.prefix).map(<[u8]>::to_vec) else {
             return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
         };
@@ -114,7 +114,7 @@ impl Groupings {
         if self.left > 0 && !self.cursor.next()? {
             return Err(self.cursor.value().corrupt("T3", format!("{} more groupings expected", self.left)));
         }
-        Ok(Some(Listed { key, extent: entry.extent }))
+        Ok(Some(Listed { key, extent }))
     }
 }
 

@@ -3,21 +3,26 @@
 //! ```text
 //! level │ count │ restart offsets … │ shared · suffix length · value length · suffix · value │ …
 //! ```
+//!
+//! In the leaves of spaces and groupings keys have no values, but [extents](crate::extents).
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::{Decoder, Encode};
+use crate::codecs::Codecs;
 use crate::error::{Error, Result, Section};
+use crate::extents::{Extents, Row};
 use crate::limits;
 use crate::strings::shared_prefix;
+use crate::tree::Leaf;
 
 /// Every how many entries a key is whole.
 const RESTART: usize = 16;
 
 /// A page is closed by the entry that brings its entries to this many bytes (spec P5).
-const CLOSED: usize = 8_192;
+pub(crate) const CLOSED: usize = 8_192;
 
 /// Collects the entries of one page. Keys must come in ascending order.
 #[derive(Default)]
@@ -36,6 +41,23 @@ pub(crate) struct PageBuilder {
 )]
 impl PageBuilder {
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        let shared = self.begin(key);
+        self.entries.put_varint(shared as u64);
+        self.entries.put_varint((key.len() - shared) as u64);
+        self.entries.put_varint(value.len() as u64);
+        self.entries.extend_from_slice(&key[shared..]);
+        self.entries.extend_from_slice(value);
+    }
+
+    /// Adds a key of a leaf of extents.
+    pub(crate) fn add_key(&mut self, key: &[u8]) {
+        let shared = self.begin(key);
+        put_short_lengths(shared, key.len() - shared, &mut self.entries);
+        self.entries.extend_from_slice(&key[shared..]);
+    }
+
+    /// Begins an entry; returns how much of the key before it it shares.
+    fn begin(&mut self, key: &[u8]) -> usize {
         let shared = if self.count.is_multiple_of(RESTART) {
             self.restarts.push(self.entries.len() as u16);
             0
@@ -46,14 +68,15 @@ impl PageBuilder {
             self.first_key.clear();
             self.first_key.extend_from_slice(key);
         }
-        self.entries.put_varint(shared as u64);
-        self.entries.put_varint((key.len() - shared) as u64);
-        self.entries.put_varint(value.len() as u64);
-        self.entries.extend_from_slice(&key[shared..]);
-        self.entries.extend_from_slice(value);
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         self.count += 1;
+        shared
+    }
+
+    /// Bytes of the entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether the page must be closed before another entry (spec P5).
@@ -65,18 +88,44 @@ impl PageBuilder {
         &self.first_key
     }
 
-    /// The page's bytes; the builder is empty afterwards.
-    pub(crate) fn take(&mut self, level: u8) -> Vec<u8> {
-        let mut out = Vec::with_capacity(3 + 2 * self.restarts.len() + self.entries.len());
+    /// Appends what stands before the entries.
+    pub(crate) fn put_head(&self, level: u8, out: &mut Vec<u8>) {
         out.put_u8(level);
         out.put_u16(self.count as u16);
         for &restart in &self.restarts {
             out.put_u16(restart);
         }
+    }
+
+    /// The entries; the builder is empty afterwards.
+    pub(crate) fn take_entries(&mut self) -> Vec<u8> {
+        self.restarts.clear();
+        self.count = 0;
+        std::mem::take(&mut self.entries)
+    }
+
+    /// The page's bytes; the builder is empty afterwards.
+    pub(crate) fn take(&mut self, level: u8) -> Vec<u8> {
+        let mut out = Vec::with_capacity(3 + 2 * self.restarts.len() + self.entries.len());
+        self.put_head(level, &mut out);
         out.append(&mut self.entries);
         self.restarts.clear();
         self.count = 0;
         out
+    }
+}
+
+impl Leaf for PageBuilder {
+    fn is_full(&self) -> bool {
+        Self::is_full(self, 0)
+    }
+
+    fn first_key(&self) -> &[u8] {
+        Self::first_key(self)
+    }
+
+    fn take(&mut self) -> Result<Vec<u8>> {
+        Ok(Self::take(self, 0))
     }
 }
 
@@ -87,12 +136,14 @@ pub(crate) struct Page {
     section: Section,
     level: u8,
     count: usize,
+    /// Where the entries begin, unless they are the keys of extents.
     entries: usize,
+    extents: Option<Box<Extents>>,
 }
 
 impl Page {
     /// Takes bytes whose checksum was compared; they stand at `offset`.
-    pub(crate) fn decode(bytes: Vec<u8>, offset: u64, section: Section) -> Result<Self> {
+    pub(crate) fn decode(mut bytes: Vec<u8>, offset: u64, section: Section, codecs: &Codecs) -> Result<Self> {
         let mut decoder = Decoder::new(&bytes, offset, section);
         let level = decoder.u8("P4")?;
         if level >= limits::LEVELS {
@@ -101,7 +152,13 @@ impl Page {
         let count = usize::from(decoder.u16("P4")?);
         decoder.take(count.div_ceil(RESTART).saturating_mul(2), "P4")?;
         let entries = bytes.len().saturating_sub(decoder.remaining());
-        Ok(Self { bytes, offset, section, level, count, entries })
+        let mut extents = None;
+        if level == 0 && count > 0 && matches!(section, Section::Spaces | Section::Groupings) {
+            let head = bytes.get(..entries).unwrap_or_default().to_vec();
+            let whole = std::mem::replace(&mut bytes, head);
+            extents = Some(Box::new(Extents::decode(whole, entries, offset, section, count, codecs)?));
+        }
+        Ok(Self { bytes, offset, section, level, count, entries, extents })
     }
 
     pub(crate) fn level(&self) -> u8 {
@@ -112,30 +169,48 @@ impl Page {
         self.count
     }
 
+    /// What a leaf of spaces or groupings says of its keys; `None` in other pages, and without entries.
+    pub(crate) fn extents(&self) -> Option<&Extents> {
+        self.extents.as_deref()
+    }
+
+    /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity().saturating_add(size_of::<Self>())
+        let extents = self.extents().map_or(0, Extents::memory);
+        self.bytes.capacity().saturating_add(size_of::<Self>()).saturating_add(extents)
     }
 
     pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {
         Error::corrupt(self.section, self.offset, rule, reason)
     }
 
-    /// Some of the bytes, which decoding an entry has found.
+    /// The entries, where places are counted from.
+    fn area(&self) -> &[u8] {
+        match &self.extents {
+            Some(extents) => extents.keys(),
+            None => self.bytes.get(self.entries..).unwrap_or_default(),
+        }
+    }
+
+    /// Some of the entries' bytes, which decoding an entry has found.
     fn slice(&self, range: Range<usize>) -> &[u8] {
-        self.bytes.get(range).unwrap_or_default()
+        self.area().get(range).unwrap_or_default()
     }
 
     fn decoder(&self, range: Range<usize>) -> Decoder<'_> {
-        let offset = self.offset.saturating_add(range.start as u64);
+        if let Some(extents) = &self.extents {
+            return Decoder::unpacked(self.slice(range), extents.keys_offset(), self.section);
+        }
+        let offset = self.offset.saturating_add(self.entries as u64).saturating_add(range.start as u64);
         Decoder::new(self.slice(range), offset, self.section)
     }
 
-    /// Where the group of entries with number `group` begins, in `bytes`.
+    /// Where the group of entries with number `group` begins.
     fn restart(&self, group: usize) -> Result<usize> {
         let mut decoder = Decoder::new(&self.bytes, self.offset, self.section);
         decoder.take(group.saturating_mul(2).saturating_add(3), "P4")?;
-        let start = self.entries.saturating_add(decoder.u16("P4")?.into());
-        if start >= self.bytes.len() {
+        let start = usize::from(decoder.u16("P4")?);
+        if start >= self.area().len() {
             return Err(decoder.corrupt("P4", "restart offset is behind the end"));
         }
         Ok(start)
@@ -154,12 +229,11 @@ impl Page {
                 return Err(self.corrupt("P2", format!("key of entry {index} does not ascend")));
             }
         }
-        if cursor.after != self.bytes.len() {
-            return Err(
-                self.corrupt("P4", format!("{} bytes left over", self.bytes.len().abs_diff(cursor.after)))
-            );
+        if cursor.after != self.area().len() {
+            let left = self.area().len().abs_diff(cursor.after);
+            return Err(self.corrupt("P4", format!("{left} bytes left over")));
         }
-        Ok(())
+        self.extents().map_or(Ok(()), Extents::check)
     }
 }
 
@@ -184,8 +258,7 @@ struct Entry {
 
 impl PageCursor {
     pub(crate) fn new(page: Arc<Page>) -> Self {
-        let after = page.entries;
-        Self { page, index: None, key: Vec::new(), value: 0..0, after }
+        Self { page, index: None, key: Vec::new(), value: 0..0, after: 0 }
     }
 
     pub(crate) fn page(&self) -> &Arc<Page> {
@@ -205,20 +278,41 @@ impl PageCursor {
         self.page.decoder(self.value.clone())
     }
 
+    /// What a leaf of spaces or groupings says of the current key.
+    pub(crate) fn row(&self) -> Result<&Row> {
+        match self.page.extents() {
+            Some(extents) => extents.row(self.index()),
+            None => Err(self.page.corrupt("P4", "page without extents")),
+        }
+    }
+
     fn next_index(&self) -> usize {
         self.index.map_or(0, |index| index.saturating_add(1))
     }
 
     /// The entry after this one; there must be one.
     fn peek(&self) -> Result<Entry> {
-        let end = self.page.bytes.len();
+        let end = self.page.area().len();
         let mut decoder = self.page.decoder(self.after..end);
         let whole = self.next_index().is_multiple_of(RESTART);
-        let shared =
-            decoder.varint_up_to(if whole { 0 } else { self.key.len() as u64 }, "shared prefix", "K1")?;
-        let most = (limits::KEY + 8).saturating_sub(shared) as u64;
-        let suffix = decoder.varint_up_to(most, "length of a key", "L1")?;
-        let value = decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?;
+        let most_shared = if whole { 0 } else { self.key.len() };
+        let (shared, suffix) = match self.page.extents {
+            None => (decoder.varint("P4")?, decoder.varint("P4")?),
+            Some(_) => short_lengths(&mut decoder)?,
+        };
+        if shared > most_shared as u64 {
+            let here = self.page.decoder(self.after..end);
+            let reason = format!("shared prefix is {shared}, at most {most_shared} expected");
+            return Err(here.corrupt("K1", reason));
+        }
+        if shared.saturating_add(suffix) > (limits::KEY + 8) as u64 {
+            return Err(decoder.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
+        }
+        let (shared, suffix) = (shared as usize, suffix as usize);
+        let value = match self.page.extents {
+            None => decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?,
+            Some(_) => 0,
+        };
         let suffix_start = end.saturating_sub(decoder.remaining());
         decoder.take(suffix, "P4")?;
         let value_start = end.saturating_sub(decoder.remaining());
@@ -305,16 +399,45 @@ impl PageCursor {
     }
 }
 
+/// The largest length that half of a byte says.
+const SHORT: usize = 15;
+
+/// Appends the lengths of what a key of a leaf of extents shares, and of its suffix (spec §6.2).
+#[expect(clippy::arithmetic_side_effects, reason = "lengths, and halves of a byte")]
+fn put_short_lengths(shared: usize, suffix: usize, out: &mut Vec<u8>) {
+    out.put_u8((shared.min(SHORT) << 4 | suffix.min(SHORT)) as u8);
+    for len in [shared, suffix] {
+        if len >= SHORT {
+            out.put_varint((len - SHORT) as u64);
+        }
+    }
+}
+
+/// The reverse of [`put_short_lengths`].
+fn short_lengths(decoder: &mut Decoder<'_>) -> Result<(u64, u64)> {
+    let both = decoder.u8("P4")?;
+    let mut length = |short: u8| -> Result<u64> {
+        let short = u64::from(short);
+        Ok(if short < SHORT as u64 { short } else { short.saturating_add(decoder.varint("P4")?) })
+    };
+    Ok((length(both >> 4)?, length(both & 15)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compression::Codec;
+
+    fn decode(bytes: Vec<u8>, offset: u64) -> Result<Page> {
+        Page::decode(bytes, offset, Section::Names, &Codecs::new(Codec::None, true))
+    }
 
     fn page(keys: &[String]) -> Arc<Page> {
         let mut builder = PageBuilder::default();
         for key in keys {
             builder.add(key.as_bytes(), format!("value of {key}").as_bytes());
         }
-        Arc::new(Page::decode(builder.take(0), 0, Section::Spaces).unwrap())
+        Arc::new(decode(builder.take(0), 0).unwrap())
     }
 
     fn keys(count: usize) -> Vec<String> {
@@ -360,12 +483,12 @@ mod tests {
         // Behind level, count and restart stand the two entries, of 3 lengths, a key of 1 byte and a value of 5.
         let second = 5 + 3 + 1 + 5;
         bytes[second] = 9;
-        let page = Arc::new(Page::decode(bytes, 1000, Section::Spaces).unwrap());
+        let page = Arc::new(decode(bytes, 1000).unwrap());
         let mut cursor = PageCursor::new(page);
         assert!(cursor.next().unwrap());
         assert_eq!(cursor.value().offset(), 1000 + 5 + 3 + 1);
         let error = cursor.next().unwrap_err().to_string();
-        let expected = "corrupt spaces table at byte 1014: shared prefix is 9, at most 1 expected [K1]";
+        let expected = "corrupt index names at byte 1014: shared prefix is 9, at most 1 expected [K1]";
         assert_eq!(error, expected);
     }
 
@@ -377,7 +500,7 @@ mod tests {
         }
         let bytes = builder.take(0);
         for len in 0..bytes.len() {
-            let page = Page::decode(bytes[..len].to_vec(), 0, Section::Spaces);
+            let page = decode(bytes[..len].to_vec(), 0);
             assert!(page.and_then(|page| Arc::new(page).check_shape()).is_err(), "{len}");
         }
     }

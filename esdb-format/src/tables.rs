@@ -4,6 +4,7 @@ use crate::block::{EncodedBlock, Head};
 use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::error::Result;
 use crate::handle::Handle;
+use crate::page::PageCursor;
 use crate::postings::List;
 
 /// How many events something has, and the smallest and largest of their timestamps.
@@ -67,69 +68,59 @@ fn decode_times(decoder: &mut Decoder<'_>, rule: &'static str) -> Result<(i64, i
     }
 }
 
-/// An entry of the spaces table.
+/// An entry of the spaces or groupings table: the run of ordinals of one of them. A leaf holds many of them as
+/// [extents](crate::extents).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SpaceEntry {
+pub(crate) struct RunEntry {
     pub(crate) first_ordinal: u64,
     pub(crate) extent: Extent,
+    /// How many groupings a space has; 1 for a grouping.
     pub(crate) groupings: u64,
     /// The grouping of a space that has only one.
     pub(crate) only_grouping: Option<Vec<u8>>,
 }
 
-impl SpaceEntry {
+impl RunEntry {
+    /// The one that a cursor in a leaf is at.
+    pub(crate) fn at(cursor: &PageCursor) -> Result<Self> {
+        let row = cursor.row()?;
+        let only_grouping = cursor.page().extents().and_then(|extents| extents.only_grouping(row));
+        Ok(Self {
+            first_ordinal: row.first_ordinal,
+            extent: row.extent,
+            groupings: row.groupings,
+            only_grouping: only_grouping.map(<[u8]>::to_vec),
+        })
+    }
+
+    /// The form in which it waits for its leaf; no file has it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_varint(self.first_ordinal);
         self.extent.encode(out);
         out.put_varint(self.groupings);
-        if let Some(grouping) = &self.only_grouping {
-            out.extend_from_slice(grouping);
-        }
+        out.put_u8(self.only_grouping.is_some().into());
+        out.extend_from_slice(self.only_grouping.as_deref().unwrap_or_default());
     }
 
+    /// The reverse of [`encode`](Self::encode).
     pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
         let first_ordinal = decoder.varint("P4")?;
         let extent = Extent::decode(&mut decoder, "T2")?;
         let groupings = decoder.varint("P4")?;
-        if groupings == 0 || groupings > extent.count || first_ordinal.checked_add(extent.count).is_none() {
-            return Err(decoder.corrupt("T2", format!("{groupings} groupings of {} events", extent.count)));
-        }
-        let only_grouping = (groupings == 1).then(|| decoder.rest().to_vec());
-        decoder.finish("P4")?;
+        let has_one = decoder.u8("P4")? == 1;
+        let only_grouping = has_one.then(|| decoder.rest().to_vec());
         Ok(Self { first_ordinal, extent, groupings, only_grouping })
     }
 
-    /// The space's ordinals, which are its time numbers too.
+    /// The ordinals; those of a space are its time numbers too.
     pub(crate) fn ordinals(&self) -> std::ops::Range<u64> {
         self.first_ordinal..self.first_ordinal.saturating_add(self.extent.count)
     }
 }
 
-/// An entry of the groupings table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GroupingEntry {
-    /// The ordinal of the grouping's first event, less that of its space.
-    pub(crate) first: u64,
-    pub(crate) extent: Extent,
-}
-
-impl GroupingEntry {
-    /// The key of a grouping in the space that begins at `space_ordinal`.
-    pub(crate) fn key(space_ordinal: u64, grouping: &[u8]) -> Vec<u8> {
-        [&key64(space_ordinal)[..], grouping].concat()
-    }
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.put_varint(self.first);
-        self.extent.encode(out);
-    }
-
-    pub(crate) fn decode(mut decoder: Decoder<'_>) -> Result<Self> {
-        let first = decoder.varint("P4")?;
-        let extent = Extent::decode(&mut decoder, "T3")?;
-        decoder.finish("P4")?;
-        Ok(Self { first, extent })
-    }
+/// The key of a grouping in the space that begins at `space_ordinal`.
+pub(crate) fn grouping_key(space_ordinal: u64, grouping: &[u8]) -> Vec<u8> {
+    [&key64(space_ordinal)[..], grouping].concat()
 }
 
 /// An entry of the table of index names.
@@ -228,7 +219,7 @@ mod tests {
     use crate::error::Section;
 
     fn rule<T>(bytes: &[u8], decode: impl Fn(Decoder<'_>) -> Result<T>) -> &'static str {
-        let result = decode(Decoder::new(bytes, 0, Section::Spaces));
+        let result = decode(Decoder::new(bytes, 0, Section::Names));
         result.err().and_then(|error| error.problem().map(|problem| problem.rule)).unwrap_or("")
     }
 
@@ -237,18 +228,15 @@ mod tests {
         entry: &T,
         encode: impl Fn(&T, &mut Vec<u8>),
         decode: impl Fn(Decoder<'_>) -> Result<T>,
-        with_rest: bool,
     ) {
         let mut bytes = Vec::new();
         encode(entry, &mut bytes);
-        assert_eq!(&decode(Decoder::new(&bytes, 0, Section::Spaces)).unwrap(), entry);
-        if !with_rest {
-            for len in 0..bytes.len() {
-                assert_eq!(rule(&bytes[..len], &decode), "P4", "{entry:?} {len}");
-            }
-            bytes.push(0);
-            assert_eq!(rule(&bytes, &decode), "P4", "{entry:?}");
+        assert_eq!(&decode(Decoder::new(&bytes, 0, Section::Names)).unwrap(), entry);
+        for len in 0..bytes.len() {
+            assert_eq!(rule(&bytes[..len], &decode), "P4", "{entry:?} {len}");
         }
+        bytes.push(0);
+        assert_eq!(rule(&bytes, &decode), "P4", "{entry:?}");
     }
 
     const EXTENT: Extent = Extent { count: 300, first: -5, last: i64::MAX };
@@ -256,22 +244,22 @@ mod tests {
 
     #[test]
     fn entries_round_trip() {
-        let space = |groupings, only_grouping| SpaceEntry {
-            first_ordinal: 9,
-            extent: EXTENT,
-            groupings,
-            only_grouping,
-        };
-        check(&space(300, None), SpaceEntry::encode, SpaceEntry::decode, false);
-        check(&space(1, Some(b"g".to_vec())), SpaceEntry::encode, SpaceEntry::decode, true);
-        assert_eq!(space(2, None).ordinals(), 9..309);
-        let grouping = GroupingEntry { first: 7, extent: EXTENT };
-        check(&grouping, GroupingEntry::encode, GroupingEntry::decode, false);
         let name = NameEntry { values: 300, extent: EXTENT, tree: HANDLE };
-        check(&name, NameEntry::encode, NameEntry::decode, false);
+        check(&name, NameEntry::encode, NameEntry::decode);
         let block = BlockEntry { first_ordinal: 77, handle: HANDLE, first: i64::MIN, last: i64::MAX };
-        check(&block, BlockEntry::encode, |decoder| BlockEntry::decode(&key64(77), decoder), false);
+        check(&block, BlockEntry::encode, |decoder| BlockEntry::decode(&key64(77), decoder));
         assert_eq!(rule(&[], |decoder| BlockEntry::decode(b"short", decoder)), "P4");
+    }
+
+    #[test]
+    fn entries_wait_as_they_are() {
+        for only_grouping in [None, Some(Vec::new()), Some(b"g".to_vec())] {
+            let entry = RunEntry { first_ordinal: 9, extent: EXTENT, groupings: 1, only_grouping };
+            let mut bytes = Vec::new();
+            entry.encode(&mut bytes);
+            assert_eq!(RunEntry::decode(Decoder::new(&bytes, 0, Section::Spaces)).unwrap(), entry);
+            assert_eq!(entry.ordinals(), 9..309);
+        }
     }
 
     #[test]
@@ -283,24 +271,6 @@ mod tests {
             bytes.put_varint(span);
             bytes
         };
-        let space = |first: u64, extent: Vec<u8>, groupings: u8| {
-            let mut bytes = Vec::new();
-            bytes.put_varint(first);
-            [bytes, extent, vec![groupings]].concat()
-        };
-        for (bytes, expected) in [
-            (space(0, extent(0, 0, 0), 0), "T2"),
-            (space(0, extent(1 << 63, 0, 0), 2), "T2"),
-            (space(0, extent(5, 1, i64::MAX as u64), 2), "T2"),
-            (space(0, extent(5, 0, i64::MAX as u64), 2), ""),
-            (space(0, extent(5, 0, 0), 0), "T2"),
-            (space(0, extent(5, 0, 0), 6), "T2"),
-            (space(0, extent(5, 0, 0), 5), ""),
-            (space(u64::MAX - 5, extent(5, 0, 0), 5), ""),
-            (space(u64::MAX - 4, extent(5, 0, 0), 5), "T2"),
-        ] {
-            assert_eq!(rule(&bytes, SpaceEntry::decode), expected, "{bytes:?}");
-        }
         let name = |values: u8, count: u64| {
             let mut bytes = [vec![values], extent(count, 0, 0)].concat();
             HANDLE.encode(&mut bytes);

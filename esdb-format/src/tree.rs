@@ -13,11 +13,25 @@ pub(crate) trait PageSink {
     fn write_page(&mut self, bytes: &[u8]) -> Result<u64>;
 }
 
+/// Collects the entries of one leaf.
+pub(crate) trait Leaf {
+    /// Whether the leaf must be closed before another entry (spec P5).
+    fn is_full(&self) -> bool;
+    /// The key of the first entry; also directly after [`take`](Self::take).
+    fn first_key(&self) -> &[u8];
+    /// The leaf's bytes; the builder is empty afterwards.
+    fn take(&mut self) -> Result<Vec<u8>>;
+}
+
 /// Builds a tree from entries in ascending key order. Pages leave it in post-order, as soon as they are closed.
 #[derive(Default)]
-pub(crate) struct TreeBuilder {
-    levels: Vec<Level>,
+pub(crate) struct TreeBuilder<L = PageBuilder> {
+    leaf: L,
     entries: u64,
+    /// How many of the entries lie before the leaf.
+    before: u64,
+    /// The pending pages of level 1, 2, …
+    upper: Vec<Level>,
 }
 
 #[derive(Default)]
@@ -27,64 +41,87 @@ struct Level {
     before: u64,
 }
 
+impl TreeBuilder {
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], sink: &mut impl PageSink) -> Result<()> {
+        self.add_with(sink, |leaf| leaf.add(key, value))
+    }
+}
+
 #[expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "levels that it has made itself, and counts of what it was given"
 )]
-impl TreeBuilder {
+impl<L: Leaf> TreeBuilder<L> {
+    /// Of leaves that `leaf` makes.
+    pub(crate) fn new(leaf: L) -> Self {
+        Self { leaf, entries: 0, before: 0, upper: Vec::new() }
+    }
+
     /// Closes pages that are full, because another entry follows, from the leaf up: each stands directly after the last one below it.
-    /// What is written before the next [`add`](Self::add), such as a posting list, comes after them.
+    /// What is written before the next entry, such as a posting list, comes after them.
     pub(crate) fn make_room(&mut self, sink: &mut impl PageSink) -> Result<()> {
-        let mut level = 0;
-        while self.levels.get(level).is_some_and(|pending| pending.page.is_full(level as u8)) {
+        if !self.leaf.is_full() {
+            return Ok(());
+        }
+        self.close_leaf(sink)?;
+        let mut level = 1;
+        while self.upper.get(level - 1).is_some_and(|pending| pending.page.is_full(level as u8)) {
             self.close(level, sink)?;
             level += 1;
         }
         Ok(())
     }
 
-    /// Writes the pending page of `level` and enters it in the page above.
-    fn close(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
-        if self.levels.len() == level + 1 {
-            self.levels.push(Level::default());
-        }
-        let end = match level {
-            0 => self.entries,
-            _ => self.levels[level - 1].before,
-        };
-        let pending = &mut self.levels[level];
-        let bytes = pending.page.take(level as u8);
-        let handle = write(&bytes, sink)?;
-        let (key, before) = (pending.page.first_key().to_vec(), std::mem::replace(&mut pending.before, end));
-        let mut value = Vec::new();
-        handle.encode(&mut value);
-        value.put_varint(before);
-        self.levels[level + 1].page.add(&key, &value);
+    fn close_leaf(&mut self, sink: &mut impl PageSink) -> Result<()> {
+        let handle = write(&self.leaf.take()?, sink)?;
+        let before = std::mem::replace(&mut self.before, self.entries);
+        let key = self.leaf.first_key().to_vec();
+        self.enter(1, &key, handle, before);
         Ok(())
     }
 
-    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], sink: &mut impl PageSink) -> Result<()> {
-        self.make_room(sink)?;
-        if self.levels.is_empty() {
-            self.levels.push(Level::default());
+    /// Writes the pending page of `level`, 1 or more, and enters it in the page above.
+    fn close(&mut self, level: usize, sink: &mut impl PageSink) -> Result<()> {
+        let end = if level == 1 { self.before } else { self.upper[level - 2].before };
+        let pending = &mut self.upper[level - 1];
+        let handle = write(&pending.page.take(level as u8), sink)?;
+        let before = std::mem::replace(&mut pending.before, end);
+        let key = pending.page.first_key().to_vec();
+        self.enter(level + 1, &key, handle, before);
+        Ok(())
+    }
+
+    /// Adds a page that begins with `key` to the pending one of `level`.
+    fn enter(&mut self, level: usize, key: &[u8], page: Handle, before: u64) {
+        if self.upper.len() < level {
+            self.upper.push(Level::default());
         }
-        self.levels[0].page.add(key, value);
+        let mut value = Vec::new();
+        page.encode(&mut value);
+        value.put_varint(before);
+        self.upper[level - 1].page.add(key, &value);
+    }
+
+    /// Adds the entry that `add` gives to the leaf.
+    pub(crate) fn add_with(&mut self, sink: &mut impl PageSink, add: impl FnOnce(&mut L)) -> Result<()> {
+        self.make_room(sink)?;
+        add(&mut self.leaf);
         self.entries += 1;
         Ok(())
     }
 
     /// Closes all pages but the root, whose bytes are returned.
     pub(crate) fn finish(mut self, sink: &mut impl PageSink) -> Result<(Vec<u8>, u64)> {
-        if self.levels.is_empty() {
-            self.levels.push(Level::default());
+        if self.upper.is_empty() {
+            return Ok((self.leaf.take()?, self.entries));
         }
-        let mut level = 0;
-        while level + 1 < self.levels.len() {
+        self.close_leaf(sink)?;
+        let root = self.upper.len();
+        for level in 1..root {
             self.close(level, sink)?;
-            level += 1;
         }
-        Ok((self.levels[level].page.take(level as u8), self.entries))
+        Ok((self.upper[root - 1].page.take(root as u8), self.entries))
     }
 
     /// Closes all pages, the root too.
@@ -140,17 +177,20 @@ impl<P: Pages> Tree<P> {
         TreeCursor { tree: self, path: Vec::new(), first: 0 }
     }
 
+    /// The entry of `key`.
+    pub(crate) fn find(self, key: &[u8]) -> Result<Option<TreeCursor<P>>> {
+        let mut cursor = self.cursor();
+        let found = cursor.floor(key)? && cursor.key() == key;
+        Ok(found.then_some(cursor))
+    }
+
     /// The value of `key`, handed to `decode`.
     pub(crate) fn get<T>(
         self,
         key: &[u8],
         decode: impl FnOnce(Decoder<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let mut cursor = self.cursor();
-        if cursor.floor(key)? && cursor.key() == key {
-            return decode(cursor.value()).map(Some);
-        }
-        Ok(None)
+        self.find(key)?.map(|cursor| decode(cursor.value())).transpose()
     }
 }
 
@@ -171,7 +211,7 @@ impl<P: Pages> TreeCursor<P> {
 
     /// The leaf's cursor. There is one after every successful move.
     #[expect(clippy::unwrap_used, reason = "each move that succeeds leaves a path")]
-    fn leaf(&self) -> &PageCursor {
+    pub(crate) fn leaf(&self) -> &PageCursor {
         self.path.last().unwrap()
     }
 
@@ -352,6 +392,8 @@ fn entries_before(cursor: &PageCursor) -> Result<u64> {
 pub(crate) mod tests {
     use super::*;
     use crate::codec::key64;
+    use crate::codecs::Codecs;
+    use crate::compression::Codec;
 
     #[derive(Default)]
     pub(crate) struct Memory(Vec<u8>);
@@ -368,7 +410,8 @@ pub(crate) mod tests {
         fn page(&self, handle: &Handle, section: Section) -> Result<Arc<Page>> {
             let bytes = &self.0[handle.offset as usize..handle.end().unwrap() as usize];
             assert_eq!(checksum(bytes), handle.checksum);
-            Ok(Arc::new(Page::decode(bytes.to_vec(), handle.offset, section)?))
+            let codecs = Codecs::new(Codec::None, true);
+            Ok(Arc::new(Page::decode(bytes.to_vec(), handle.offset, section, &codecs)?))
         }
     }
 
@@ -495,7 +538,7 @@ pub(crate) mod tests {
         }
         let (root, entries) = builder.finish(&mut sink).unwrap();
         let page = write(&root, &mut sink).unwrap();
-        let mut cursor = Tree::new(&sink, Root { page, entries }, Section::Spaces).cursor();
+        let mut cursor = Tree::new(&sink, Root { page, entries }, Section::Names).cursor();
         for key in &keys {
             assert!(cursor.next().unwrap());
             assert_eq!(cursor.key(), key);

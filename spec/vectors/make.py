@@ -11,7 +11,7 @@ checksum or an offset itself it is left false. The output depends on nothing but
 a page; a value is a list of bytes and of what it points to), facts, footer.
 """
 
-import itertools, json, pathlib, struct, sys, tempfile, zlib  # noqa: E401
+import itertools, json, math, pathlib, struct, sys, tempfile, zlib  # noqa: E401
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -72,6 +72,12 @@ def shared_length(a, b):
     return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
+def short_lengths(*lengths):
+    """§6.2: of what a key shares and of its suffix"""
+    shared, suffix = (min(length, 15) for length in lengths)
+    return bytes([shared << 4 | suffix]) + b"".join(varint(length - 15) for length in lengths if length >= 15)
+
+
 def u32(value):
     return value.to_bytes(4, "little")
 
@@ -116,6 +122,69 @@ class Node:
 
     def value(self, i):
         return self.entries[i][1]
+
+
+class Leaf(Node):
+    """§6.2: a leaf of spaces or groupings. A value is the list that reader.read_extents makes of an entry. `change` is a function that
+    changes the list of its `ExtentFrame`s, `lie` adds to the stated lengths of keys and of only groupings."""
+
+    def __init__(self, name, entries, stored):
+        super().__init__(0, entries)
+        self.name, self.stored, self.change, self.lengths, self.starts, self.edit_keys = name, stored, None, [0, 0], 0, None
+
+    def encode(self):
+        keys, restarts, last, frames = b"", b"", b"", []
+        for i, (key, _) in enumerate(self.entries):
+            if i % 16 == 0:
+                restarts, last = restarts + struct.pack("<H", len(keys)), b""
+            shared = shared_length(last, key)
+            keys += short_lengths(shared, len(key) - shared) + key[shared:]
+            last = key
+        keys = bytearray(keys)
+        if self.edit_keys:
+            self.edit_keys(keys)
+        only = [row[5] for _, row in self.entries if self.name == "spaces" and row[4] == 1]
+        strings, at = bytes(keys) + b"".join(only), 0
+        for i in range(0, len(self.entries), 128):
+            rows = [row for _, row in self.entries[i:i + 128]]
+            frames.append(ExtentFrame(self.name, rows, at))
+            at += sum(frames[-1].lengths)
+        if self.change:
+            self.change(frames)
+        frames = [frame.encode() for frame in frames]
+        starts = struct.pack(f"<{len(frames)}H", *(start + self.starts for start in sums(map(len, frames))[:-1]))
+        plain, stored = self.stored
+        stored = stored if plain == strings else strings
+        lengths = [len(keys) + self.lengths[0], len(strings) - len(keys) + self.lengths[1], len(stored)]
+        data = bytearray(b"\0" + struct.pack("<H", len(self.entries)) + restarts)
+        if self.entries:
+            data += starts + b"".join(map(varint, lengths)) + stored + b"".join(frames)
+        if self.edit:
+            self.edit(data)
+        return data
+
+    def children(self):
+        return []
+
+
+class ExtentFrame:
+    """Up to 128 entries of a `Leaf`"""
+
+    def __init__(self, name, rows, at):
+        self.name, self.first, self.at, self.surplus = name, rows[0][0], at, b""
+        self.counts = [row[1] - 1 for row in rows]
+        self.gaps = [b[0] - a[0] - a[1] for a, b in zip(rows, rows[1:])] if name == "groupings" else []
+        self.base = min(row[2] for row in rows)
+        firsts, spans = [row[2] - self.base for row in rows], [row[3] for row in rows if row[1] > 1]
+        self.step = math.gcd(*firsts, *spans) or 1
+        self.firsts, self.spans = ([time // self.step for time in times] for times in (firsts, spans))
+        self.more = [row[4] - 1 for row in rows if row[1] > 1] if name == "spaces" else []
+        self.lengths = [len(row[5]) for row in rows if row[4] == 1] if name == "spaces" else []
+
+    def encode(self):
+        data = varint(self.first) + (varint(self.at) if self.name == "spaces" else b"") + svarint(self.base) + varint(self.step)
+        columns = self.counts, self.gaps, self.firsts, self.spans, self.more, self.lengths
+        return data + b"".join(map(column, columns)) + self.surplus
 
 
 def encode_part(part):
@@ -262,7 +331,9 @@ class Archive:
 
     def node(self, handle, kind):
         """The page at a handle with all below it"""
-        level, *entries = reader.read_page(self.file, handle)
+        level, *entries = reader.read_page(self.file, handle, name=kind)
+        if level == 0 and kind in ("spaces", "groupings"):
+            return Leaf(kind, [[key, list(row)] for key, row in zip(*entries)], self.strings_at(handle))
         node = Node(level, [])
         for key, value in zip(*entries):
             value = [self.node(value[0], kind), varint(value[1])] if level else self.split(kind, value)
@@ -279,6 +350,18 @@ class Archive:
             return [value]
         start = cursor.at
         return [value[:start], self.node(cursor.handle(), {"index names": "values", "values": "list"}[kind])]
+
+    def strings_at(self, handle):
+        """Of a leaf of spaces or groupings, uncompressed and stored"""
+        cursor = Cursor(self.file.read("", "", *handle[:2]), "", "")
+        cursor.take(1)
+        count = cursor.uint(2)
+        if count == 0:
+            return b"", b""
+        cursor.take((count + 15) // 16 * 2 + (count + 127) // 128 * 2)
+        keys, only, stored = [cursor.varint() for _ in range(3)]
+        stored = cursor.take(stored)
+        return reader.undo_piece(self.codec, stored, keys + only, ""), stored
 
     def dictionary_at(self, at):
         stored, = struct.unpack("<I", self.file.read("", "", at + 20, 4))
@@ -452,6 +535,19 @@ def change_value(node, i, *numbers, kinds="vvsv"):
     parts[0] = b"".join((varint if kind == "v" else svarint)(a) for kind, a in zip(kinds, new)) + parts[0][cursor.at:]
 
 
+def change_row(node, i, *numbers):
+    """Adds to the numbers of an entry of a leaf of spaces or groupings: first ordinal, events, smallest timestamp, span, groupings"""
+    row = node.value(i)
+    row[:len(numbers)] = [a + b for a, b in zip(row, numbers)]
+
+
+def frame_of(tree, **numbers):
+    """The first extent frame of a tree's first leaf states other numbers"""
+    def change(a):
+        leaf(a, tree).change = lambda frames: frames[0].__dict__.update(numbers)
+    return change
+
+
 # §1, §3: the file as a whole
 
 
@@ -478,8 +574,8 @@ def first_number(new):
 
 @bad("C1-in-page", "one", "A number of a page's entry is not in its shortest form.")
 def _(a):
-    parts = leaf(a, "spaces").value(0)
-    parts[0] = b"\x80\x00" + parts[0][1:]
+    parts = leaf(a, "index names").value(0)
+    parts[0] = b"\x81\x00" + parts[0][1:]
 
 
 @bad("F1-gap", "one", "Eight bytes between the block and the pages belong to nothing.")
@@ -668,8 +764,7 @@ def _(a):
 
 @bad("L1-level", "one", "A page of level 32: a tree with more levels than a tree may have.")
 def _(a):
-    a.roots["spaces"].level = 32
-    a.roots["spaces"].entries[0][1] = [varint(64), varint(10), bytes(4), varint(0)]
+    a.roots["spaces"] = Node(32, [[b"", [varint(64), varint(10), bytes(4), varint(0)]]])
 
 
 @bad("L1-block", "one", "A block states 4,097 events.")
@@ -737,15 +832,21 @@ def _(a):
     a.blocks[0].areas[0] = b"\0\1a" + b"\2\0" + front_coded([b"", b""])
 
 
-@bad("K1-page", "ties", "A key of a page shares more bytes with the one before than that has.")
+@bad("K1-page", "tags", "A key of a page shares more bytes with the one before than that has.")
 def _(a):
-    node = leaf(a, "spaces")
-    node.edit = put(5 + 4 + len(node.value(0)[0]), b"\2")
+    node = values_tree(a, b"type")
+    first = node.entries[0]
+    node.edit = put(5 + 3 + len(first[0]) + len(first[1][0]), varint(len(first[0]) + 1))
 
 
 @bad("K1-first", "one", "The first key of a page shares a byte with a key before it.")
 def _(a):
-    leaf(a, "spaces").edit = put(5, b"\1")
+    leaf(a, "index names").edit = put(5, b"\1")
+
+
+@bad("K1-extents", "ties", "A space shares more bytes with the one before than that has.")
+def _(a):
+    leaf(a, "spaces").edit_keys = put(2, b"\x21")
 
 
 @bad("Z1-longer", "one", "A piece of more stored bytes than it has.")
@@ -840,17 +941,17 @@ def _(a):
 
 @bad("P4-restart", "one", "A restart offset does not point at its entry.")
 def _(a):
-    leaf(a, "spaces").edit = flip(3)
+    leaf(a, "index names").edit = flip(3)
 
 
 @bad("P4-page", "one", "A byte is left over after the last entry of a page.")
 def _(a):
-    leaf(a, "spaces").edit = lambda data: data.append(0)
+    leaf(a, "index names").edit = lambda data: data.append(0)
 
 
 @bad("P4-short", "one", "A page ends before its last entry does.")
 def _(a):
-    leaf(a, "spaces").edit = lambda data: data.pop()
+    leaf(a, "index names").edit = lambda data: data.pop()
 
 
 @bad("P4-value", "one", "A byte is left over in the value of an index name.")
@@ -865,7 +966,119 @@ def _(a):
 
 @bad("P4-empty-page", "empty", "A page without entries that is not a leaf.")
 def _(a):
-    a.roots["spaces"].level = 1
+    a.roots["index names"].level = 1
+
+
+@bad("P4-extents-restart", "ties", "A restart offset of a leaf of spaces does not point at its key.")
+def _(a):
+    leaf(a, "spaces").edit = flip(3)
+
+
+@bad("P4-extents-keys", "ties", "A byte is left over after the last key of a leaf of spaces.")
+def _(a):
+    leaf(a, "spaces").edit_keys = lambda keys: keys.append(0)
+
+
+@bad("P4-extents-start", "ties", "The first extent frame of a leaf begins a byte later.")
+def _(a):
+    leaf(a, "spaces").starts = 1
+
+
+@bad("P4-extents-beyond", "many-keys", "The second extent frame of a leaf begins behind the leaf.")
+def _(a):
+    node = leaf(a, "spaces")
+    node.edit = put(3 + (len(node.entries) + 15) // 16 * 2 + 2, b"\xff\xff")
+
+
+@bad("P4-extents-left-over", "ties", "A byte is left over in an extent frame.")
+def _(a):
+    frame_of("spaces", surplus=b"\0")(a)
+
+
+@bad("P4-extents-short", "ties", "A leaf of spaces ends before its last extent frame does.")
+def _(a):
+    frame_of("spaces", encode=lambda: varint(0))(a)
+
+
+@bad("P4-groupings-left-over", "metadata", "A byte of a leaf's only groupings belongs to none.")
+def _(a):
+    leaf(a, "spaces").value(0)[5] += b"g"
+    frame_of("spaces", lengths=[1])(a)
+
+
+@bad("P4-groupings-beyond", "metadata", "The only grouping of a space ends behind the leaf's strings.")
+def _(a):
+    frame_of("spaces", lengths=[2])(a)
+
+
+@bad("P4-groupings-start", "metadata", "The only groupings of an extent frame do not begin where they should.")
+def _(a):
+    leaf(a, "spaces").value(0)[5] += b"g"
+    frame_of("spaces", lengths=[1], at=1)(a)
+
+
+@bad("L1-extents", "many-keys", "A leaf of spaces has 257 entries.")
+def _(a):
+    root = a.roots["spaces"]
+    first, second = (root.value(i)[0] for i in (0, 1))
+    moved = second.entries.pop(0)
+    first.entries.append(moved)
+    root.entries[1][0], root.value(1)[1] = second.entries[0][0], varint(len(first.entries))
+
+
+@bad("L1-strings", "ties", "The keys of a leaf are announced to be longer than a page.")
+def _(a):
+    leaf(a, "spaces").lengths[0] = 256 << 10
+
+
+@bad("L1-only-grouping", "metadata", "The only grouping of a space has 65,536 bytes.")
+def _(a):
+    leaf(a, "spaces").value(0)[5] = bytes(65536)
+
+
+@bad("Z1-strings", "ties", "The strings of a leaf are stored in more bytes than they have.")
+def _(a):
+    leaf(a, "spaces").lengths[0] = -1
+
+
+@bad("P6-step", "ties", "The step of an extent frame is 0.")
+def _(a):
+    frame_of("spaces", step=0)(a)
+
+
+@bad("P6-smallest", "ties", "The smallest timestamp of an extent frame is that of no entry.")
+def _(a):
+    def change(frames):
+        frames[0].base, frames[0].firsts = frames[0].base - frames[0].step, [first + 1 for first in frames[0].firsts]
+    leaf(a, "spaces").change = change
+
+
+@bad("P6-first", "ties", "The smallest timestamp of a space is above 2^63 - 1.")
+def _(a):
+    frame_of("spaces", base=(1 << 63) - 1)(a)
+
+
+@bad("P6-span", "step", "The largest timestamp of a grouping is above 2^63 - 1.")
+def _(a):
+    frame_of("groupings", spans=[(1 << 63) - 1] * 2)(a)
+
+
+@bad("P6-ordinals", "ties", "The ordinals of a space end at 2^63.")
+def _(a):
+    frame_of("spaces", first=(1 << 63) - 12)(a)
+
+
+@bad("P6-gap", "step", "Ordinals of groupings exceed 64 bits.")
+def _(a):
+    frame_of("groupings", gaps=[(1 << 64) - 1])(a)
+
+
+@bad("P6-groupings", "ties", "A space of more groupings than events.")
+def _(a):
+    def change(frames):
+        frames[0].more[0] = frames[0].counts[0] + 1
+        frames[0].lengths.pop()
+    leaf(a, "spaces").change = change
 
 
 # §5: event blocks
@@ -1109,12 +1322,22 @@ def _(a):
 
 @bad("T2-count", "ties", "A space states one event more than it has.", "deep")
 def _(a):
-    change_value(a.roots["spaces"], 0, 0, 1, 0, 0)
+    change_row(a.roots["spaces"], 1, 0, 1)
+
+
+@bad("T2-ordinal", "ties", "The first space begins with ordinal 1.", "deep")
+def _(a):
+    change_row(a.roots["spaces"], 0, 1)
 
 
 @bad("T2-time", "ties", "A space states a time range that is not its.", "deep")
 def _(a):
-    change_value(a.roots["spaces"], 0, 0, 0, -1, 1)
+    change_row(a.roots["spaces"], 0, 0, 0, -1, 1)
+
+
+@bad("T2-groupings", "step", "A space states one grouping more than it has.", "deep")
+def _(a):
+    change_row(a.roots["spaces"], 0, 0, 0, 0, 0, 1)
 
 
 @bad("T2-missing", "ties", "A space has no entry.", "deep", rules=["T2", "R1"])
@@ -1125,13 +1348,14 @@ def _(a):
 
 @bad("T2-surplus", "ties", "An entry for a space without events.", "deep")
 def _(a):
-    a.roots["spaces"].entries.append([b"c", [a.roots["spaces"].value(1)[0]]])
+    first, count, *others = a.roots["spaces"].value(1)
+    a.roots["spaces"].entries.append([b"c", [first + count, 1, *others]])
     a.counts["spaces"] = 3
 
 
 @bad("T2-grouping", "metadata", "A space states another grouping than its only one.", "deep")
 def _(a):
-    a.roots["spaces"].value(0)[0] = a.roots["spaces"].value(0)[0][:-1] + b"h"
+    a.roots["spaces"].value(0)[5] = a.roots["spaces"].value(0)[5][:-1] + b"h"
 
 
 @bad("T3-missing", "step", "A grouping has no entry.", "deep", rules=["T3", "R1"])
@@ -1142,13 +1366,18 @@ def _(a):
 
 @bad("T3-surplus", "ties", "An entry for the grouping of a space that has no other.", "deep")
 def _(a):
-    a.roots["groupings"].entries.append([key64(0), [varint(0) + varint(6) + svarint(4) + varint(1)]])
+    a.roots["groupings"].entries.append([key64(0), [0, 6, 4, 1, 1, b""]])
     a.counts["groupings"] = 1
 
 
 @bad("T3-count", "step", "A grouping states one event more than it has.", "deep")
 def _(a):
-    change_value(a.roots["groupings"], 0, 0, 1, 0, 0)
+    change_row(a.roots["groupings"], 1, 0, 1)
+
+
+@bad("T3-ordinal", "step", "The second grouping of a space begins one ordinal later.", "deep")
+def _(a):
+    change_row(a.roots["groupings"], 1, 1)
 
 
 @bad("T4-name-time", "tags", "A name states a time range that is not its.", "deep")

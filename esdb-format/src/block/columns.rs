@@ -180,7 +180,7 @@ impl Columns {
         decode: impl FnOnce(Decoder<'_>) -> Result<T>,
     ) -> Result<T> {
         let offset = self.area_offset(range);
-        let bytes = self.codecs.unpack_area(&self.bytes[range.clone()], len, offset)?;
+        let bytes = self.codecs.unpack_area(&self.bytes[range.clone()], len, Section::Block, offset)?;
         decode(Decoder::unpacked(&bytes, offset, Section::Block))
     }
 

@@ -10,7 +10,7 @@ use crate::scan::{
     Numbers, Ordinals, RowFilter, Selection, block_entry, check_holds, end_of_block, grouping_ordinals,
     ordinals_in, rows_within, space_entry, time_numbers_in,
 };
-use crate::tables::{BlockEntry, SpaceEntry};
+use crate::tables::{BlockEntry, RunEntry};
 
 /// The selected events, as ordinals or as time numbers.
 pub(super) enum Selected {
@@ -50,7 +50,7 @@ impl Selected {
     }
 
     /// The events of a space in a range of its time numbers.
-    fn in_space(range: Range<u64>, entry: &SpaceEntry) -> Self {
+    fn in_space(range: Range<u64>, entry: &RunEntry) -> Self {
         if entry.groupings == 1 || range == entry.ordinals() {
             return Self::Ordinals(range, RowFilter::default());
         }

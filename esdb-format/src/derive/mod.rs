@@ -10,7 +10,7 @@ use crate::codec::key64;
 use crate::error::Result;
 use crate::limits;
 use crate::storage::SpillFolder;
-use crate::tables::{Extent, GroupingEntry, SpaceEntry};
+use crate::tables::{Extent, RunEntry, grouping_key};
 use crate::time_order::{self, Place};
 
 use index_lists::IndexLists;
@@ -155,7 +155,7 @@ impl Deriver {
         };
         let mut value = Vec::new();
         let (first_ordinal, extent, groupings) = (space.first_ordinal, space.extent, space.groupings);
-        SpaceEntry { first_ordinal, extent, groupings, only_grouping }.encode(&mut value);
+        RunEntry { first_ordinal, extent, groupings, only_grouping }.encode(&mut value);
         self.tables.spaces.put_entry(&space.key, &value)
     }
 
@@ -173,9 +173,10 @@ impl Deriver {
 impl OpenGrouping {
     /// Enters the finished grouping of a space that has several.
     fn spool(&self, space_ordinal: u64, spool: &mut Spool) -> Result<()> {
+        let (first_ordinal, extent) = (self.first_ordinal, self.extent);
         let mut value = Vec::new();
-        GroupingEntry { first: self.first_ordinal - space_ordinal, extent: self.extent }.encode(&mut value);
-        spool.put_entry(&GroupingEntry::key(space_ordinal, &self.key), &value)
+        RunEntry { first_ordinal, extent, groupings: 1, only_grouping: None }.encode(&mut value);
+        spool.put_entry(&grouping_key(space_ordinal, &self.key), &value)
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::checksum::IGNORED;
+use crate::codecs::Codecs;
+use crate::compression::Codec;
 use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
 use crate::limits;
@@ -25,7 +27,7 @@ use crate::writer::{Writer, WriterOptions};
 pub use block::{build_columns, columns};
 pub use ends::{ends, head};
 pub use lists::{build_list, column, damaged_list, list, time_frame};
-pub use tables::{build_tree, damaged_tree, entry, page, tree};
+pub use tables::{build_runs, build_tree, damaged_tree, entry, page, tree};
 
 /// From now on wrong checksums are taken for right ones, so that what lies behind them is reached.
 pub fn ignore_checksums(ignore: bool) {
@@ -99,6 +101,7 @@ impl Pages for Memory {
             return Err(corrupt("L1"));
         }
         let bytes = slice(&self.0, handle.offset, handle.len as usize).map_err(|_| corrupt("P1"))?;
-        Ok(Arc::new(Page::decode(bytes.to_vec(), handle.offset, section)?))
+        let codecs = Codecs::new(Codec::Zstd { level: 1 }, true);
+        Ok(Arc::new(Page::decode(bytes.to_vec(), handle.offset, section, &codecs)?))
     }
 }

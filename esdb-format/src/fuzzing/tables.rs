@@ -5,15 +5,21 @@ use std::sync::Arc;
 
 use super::{Choices, Memory};
 use crate::codec::Decoder;
+use crate::codecs::Codecs;
+use crate::compression::Codec;
 use crate::error::{Result, Section};
+use crate::extents::ExtentsBuilder;
 use crate::handle::{Handle, Root};
 use crate::page::{Page, PageCursor};
-use crate::tables::{BlockEntry, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
-use crate::tree::{Tree, TreeBuilder, TreeCursor};
+use crate::tables::{BlockEntry, Extent, NameEntry, RunEntry, ValueEntry};
+use crate::tree::{Leaf, Tree, TreeBuilder, TreeCursor};
 
 /// The tables.
 const SECTIONS: [Section; 5] =
     [Section::Spaces, Section::Groupings, Section::Names, Section::Values, Section::Blocks];
+
+/// Those whose leaves are of extents.
+const RUNS: [Section; 2] = [Section::Spaces, Section::Groupings];
 
 /// How often a cursor is moved at most.
 const MOST_MOVES: usize = 300;
@@ -31,12 +37,8 @@ fn decode_entry(section: Section, key: &[u8], value: Decoder<'_>) -> Result<()> 
     let stored = value.clone().rest();
     let mut again = Vec::new();
     match section {
-        Section::Spaces => {
-            let entry = SpaceEntry::decode(value)?;
-            assert!(entry.groupings <= entry.ordinals().end - entry.ordinals().start);
-            entry.encode(&mut again);
-        }
-        Section::Groupings => GroupingEntry::decode(value)?.encode(&mut again),
+        // These have no values.
+        Section::Spaces | Section::Groupings => again.extend_from_slice(stored),
         Section::Names => NameEntry::decode(value)?.encode(&mut again),
         Section::Blocks => BlockEntry::decode(key, value)?.encode(&mut again),
         _ => {
@@ -52,9 +54,13 @@ fn decode_entry(section: Section, key: &[u8], value: Decoder<'_>) -> Result<()> 
     Ok(())
 }
 
-/// Any bytes as a page. In one of the right shape every entry is found by its number and by its key.
+/// Any bytes as a page of a table. In one of the right shape every entry is found by its number and by its key; what a leaf of
+/// extents says is possible, and makes the same leaf again.
 pub fn page(bytes: &[u8]) {
-    let Ok(page) = Page::decode(bytes.to_vec(), 100, Section::Spaces) else { return };
+    let mut choices = Choices(bytes);
+    let section = [Section::Names, Section::Spaces, Section::Groupings][choices.small() % 3];
+    let codecs = Codecs::new(Codec::Zstd { level: 1 }, true);
+    let Ok(page) = Page::decode(choices.0.to_vec(), 100, section, &codecs) else { return };
     let page = Arc::new(page);
     let mut all = Vec::new();
     let mut cursor = PageCursor::new(Arc::clone(&page));
@@ -81,6 +87,34 @@ pub fn page(bytes: &[u8]) {
             assert!(expected.is_none_or(|at| cursor.index() == at && cursor.key() == all[at].0));
         }
     }
+    let runs = runs(&page);
+    if section != Section::Names && is_whole && page.level() == 0 && page.count() > 0 {
+        let runs = runs.expect("whole");
+        let again = leaf(section, all.iter().map(|(key, _)| key).zip(runs.clone()));
+        let again = Arc::new(Page::decode(again, 100, section, &codecs).expect("whole"));
+        let ascends = runs.windows(2).all(|two| two[0].ordinals().end <= two[1].first_ordinal);
+        assert!(!ascends || self::runs(&again).expect("whole") == runs);
+    }
+}
+
+/// What a leaf says of its keys.
+fn runs(page: &Arc<Page>) -> Result<Vec<RunEntry>> {
+    let (mut cursor, mut runs) = (PageCursor::new(Arc::clone(page)), Vec::new());
+    while cursor.next()? {
+        let run = RunEntry::at(&cursor)?;
+        assert!(
+            run.groupings > 0 && run.groupings <= run.extent.count && run.extent.first <= run.extent.last
+        );
+        assert!(run.ordinals().end <= i64::MAX as u64);
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+fn leaf<'a>(section: Section, entries: impl Iterator<Item = (&'a Vec<u8>, RunEntry)>) -> Vec<u8> {
+    let mut leaf = ExtentsBuilder::new(section, Codec::Zstd { level: 1 }).expect("zstd");
+    entries.for_each(|(key, run)| leaf.add(key, run));
+    leaf.take().expect("zstd")
 }
 
 /// Any bytes as the pages of a tree: every way through it ends.
@@ -115,6 +149,9 @@ fn walk(moves: &mut Choices<'_>, pages: &Memory, root: Root) {
         steps += 1;
         assert!(cursor.position() < root.entries);
         let _ = decode_entry(section, cursor.key(), cursor.value());
+        if RUNS.contains(&section) {
+            let _ = RunEntry::at(cursor.leaf());
+        }
         if steps == MOST_MOVES {
             break;
         }
@@ -170,7 +207,7 @@ pub fn build_tree(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let (pages, root, model) = build(&mut choices);
     let entries = root.entries;
-    let mut cursor = Tree::new(&pages, root, Section::Spaces).cursor();
+    let mut cursor = Tree::new(&pages, root, Section::Names).cursor();
     for (key, value) in &model {
         assert!(cursor.next().expect("whole"));
         assert_eq!((cursor.key(), cursor.value().rest()), (key.as_slice(), value.as_slice()));
@@ -197,9 +234,47 @@ pub fn build_tree(bytes: &[u8]) {
         assert_eq!(found.expect("whole"), at.is_some());
         if let Some(at) = at {
             assert_eq!((cursor.key(), cursor.position()), (model[at].0.as_slice(), at as u64));
-            let value = Tree::new(&pages, root, Section::Spaces)
+            let value = Tree::new(&pages, root, Section::Names)
                 .get(&model[at].0, |mut value| Ok(value.rest().to_vec()));
             assert_eq!(value.expect("whole").as_ref(), Some(&model[at].1));
         }
     }
+}
+
+/// Any spaces or groupings through a builder, and back.
+pub fn build_runs(bytes: &[u8]) {
+    let mut choices = Choices(bytes);
+    let section = RUNS[choices.small() % 2];
+    let (mut model, mut end) = (BTreeMap::new(), choices.sized() >> 2);
+    while !choices.is_empty() && model.len() < MOST_MOVES {
+        let key = [&(model.len() as u16).to_be_bytes()[..], choices.string()].concat();
+        let gap = if section == Section::Groupings { choices.number(1) } else { 0 };
+        let count = choices.sized().max(1) >> 8 | 1;
+        let (first, span) = (choices.sized().cast_signed(), choices.sized());
+        let Some(last) = first.checked_add_unsigned(if count > 1 { span } else { 0 }) else { continue };
+        let Some(first_ordinal) = end.checked_add(gap) else { break };
+        let Some(after) = first_ordinal.checked_add(count).filter(|&end| end <= i64::MAX as u64) else {
+            break;
+        };
+        end = after;
+        let groupings = if section == Section::Spaces { choices.sized() % count + 1 } else { 1 };
+        let only_grouping = (section == Section::Spaces && groupings == 1).then(|| choices.string().to_vec());
+        let extent = Extent { count, first, last };
+        model.insert(key, RunEntry { first_ordinal, extent, groupings, only_grouping });
+    }
+    let mut pages = Memory::default();
+    let mut builder = TreeBuilder::new(ExtentsBuilder::new(section, Codec::Zstd { level: 1 }).expect("zstd"));
+    for (key, run) in &model {
+        builder.add_with(&mut pages, |leaf| leaf.add(key, run.clone())).expect("memory");
+    }
+    let page = builder.finish_with_root(&mut pages).expect("memory");
+    let root = Root { page, entries: model.len() as u64 };
+    let mut cursor = Tree::new(&pages, root, section).cursor();
+    for (key, run) in &model {
+        assert!(cursor.next().expect("whole"));
+        assert_eq!((cursor.key(), &RunEntry::at(cursor.leaf()).expect("whole")), (key.as_slice(), run));
+        let found = Tree::new(&pages, root, section).find(key).expect("whole");
+        assert_eq!(&RunEntry::at(found.expect("there").leaf()).expect("whole"), run);
+    }
+    assert!(!cursor.next().expect("whole"));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::codec::{from_key64, key64};
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
-use crate::tables::SpaceEntry;
+use crate::tables::RunEntry;
 use crate::time_order::TimeFrame;
 use crate::tree::TreeCursor;
 
@@ -35,7 +35,7 @@ impl Ordinals {
     }
 
     /// For the time numbers of one space.
-    pub(crate) fn of_space(file: &Arc<OpenFile>, space: &SpaceEntry) -> Self {
+    pub(crate) fn of_space(file: &Arc<OpenFile>, space: &RunEntry) -> Self {
         Self::covering(file, if space.groupings > 1 { space.ordinals() } else { 0..0 })
     }
 

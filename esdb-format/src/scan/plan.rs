@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::codec::key64;
 use crate::error::{Error, Result, Section};
 use crate::file::OpenFile;
-use crate::tables::{BlockEntry, GroupingEntry, SpaceEntry};
+use crate::tables::{BlockEntry, RunEntry, grouping_key};
 use crate::time_order::TimeFrame;
 
 use super::blocks::{block_entry, rows_within, timestamp_of};
@@ -86,8 +86,9 @@ impl Plan {
 }
 
 /// The table entry of a space, if it has events.
-pub(crate) fn space_entry(file: &Arc<OpenFile>, space: &[u8]) -> Result<Option<SpaceEntry>> {
-    let entry = file.spaces().get(space, SpaceEntry::decode)?;
+pub(crate) fn space_entry(file: &Arc<OpenFile>, space: &[u8]) -> Result<Option<RunEntry>> {
+    let found = file.spaces().find(space)?;
+    let entry = found.map(|cursor| RunEntry::at(cursor.leaf())).transpose()?;
     if let Some(entry) = &entry
         && entry.ordinals().end > file.footer.events
     {
@@ -100,25 +101,20 @@ pub(crate) fn space_entry(file: &Arc<OpenFile>, space: &[u8]) -> Result<Option<S
 /// The ordinals of a grouping, if it has events.
 pub(crate) fn grouping_ordinals(
     file: &Arc<OpenFile>,
-    space: &SpaceEntry,
+    space: &RunEntry,
     grouping: &[u8],
 ) -> Result<Option<Range<u64>>> {
     if let Some(only) = &space.only_grouping {
         return Ok((only == grouping).then(|| space.ordinals()));
     }
-    let key = GroupingEntry::key(space.first_ordinal, grouping);
-    let Some(entry) = file.groupings().get(&key, GroupingEntry::decode)? else { return Ok(None) };
-    let ordinals = space.ordinals();
-    let start = ordinals.start.checked_add(entry.first);
-    let end =
-        start.and_then(|start| start.checked_add(entry.extent.count)).filter(|&end| end <= ordinals.end);
-    match start.zip(end) {
-        Some((start, end)) => Ok(Some(start..end)),
-        None => {
-            let offset = file.footer.roots.groupings.page.offset;
-            Err(Error::corrupt(Section::Groupings, offset, "T3", "a grouping ends behind its space"))
-        }
+    let key = grouping_key(space.first_ordinal, grouping);
+    let Some(found) = file.groupings().find(&key)? else { return Ok(None) };
+    let entry = RunEntry::at(found.leaf())?;
+    if space.ordinals().start <= entry.first_ordinal && entry.ordinals().end <= space.ordinals().end {
+        return Ok(Some(entry.ordinals()));
     }
+    let offset = file.footer.roots.groupings.page.offset;
+    Err(Error::corrupt(Section::Groupings, offset, "T3", "a grouping does not lie in its space"))
 }
 
 /// The part of a grouping's ordinals whose timestamps lie in `times`.
@@ -160,7 +156,7 @@ fn first_ordinal(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) ->
 }
 
 /// The time numbers of a space whose timestamps lie in `times`.
-pub(crate) fn time_numbers_in(file: &Arc<OpenFile>, space: &SpaceEntry, times: Times) -> Result<Range<u64>> {
+pub(crate) fn time_numbers_in(file: &Arc<OpenFile>, space: &RunEntry, times: Times) -> Result<Range<u64>> {
     let all = space.ordinals();
     if space.groupings == 1 {
         return ordinals_in(file, &all, times);

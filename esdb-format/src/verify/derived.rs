@@ -12,7 +12,7 @@ use crate::file::OpenFile;
 use crate::handle::Root;
 use crate::postings::ListCursor;
 use crate::storage::SpillFolder;
-use crate::tables::{Extent, NameEntry, ValueEntry};
+use crate::tables::{Extent, NameEntry, RunEntry, ValueEntry};
 use crate::time_order::TimeFrame;
 use crate::tree::{Tree, TreeCursor};
 use crate::unit::Unit;
@@ -101,7 +101,7 @@ impl Walk<'_> {
                     let mine = Decoder::new(&value, stored.offset(), section);
                     TimeFrame::decode(stored.clone())? == TimeFrame::decode(mine)?
                 }
-                _ => stored.clone().rest() == value,
+                _ => RunEntry::at(cursor.leaf())? == RunEntry::decode(Decoder::new(&value, 0, section))?,
             };
             if !same {
                 return Err(stored.corrupt(rule, "the entry does not agree with the events"));

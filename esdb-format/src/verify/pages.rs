@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
 use crate::page::{Page, PageCursor};
 use crate::postings::List;
-use crate::tables::{BlockEntry, GroupingEntry, NameEntry, SpaceEntry, ValueEntry};
+use crate::tables::{BlockEntry, NameEntry, ValueEntry};
 use crate::time_order::TimeFrame;
 
 use super::Walk;
@@ -124,8 +124,7 @@ impl Walk<'_> {
                 true => Ok(()),
                 false => Err(cursor.value().corrupt("T7", "a base without events")),
             },
-            Section::Spaces => SpaceEntry::decode(cursor.value()).map(drop),
-            Section::Groupings => GroupingEntry::decode(cursor.value()).map(drop),
+            Section::Spaces | Section::Groupings => cursor.row().map(drop),
             Section::Blocks => BlockEntry::decode(cursor.key(), cursor.value()).map(drop),
             _ => Ok(()),
         }

@@ -4,20 +4,21 @@ use super::ordered::{Ordered, OrderedPairs};
 use super::output::Output;
 use super::pipeline::Pipeline;
 use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
-use crate::codec::key64;
+use crate::codec::{Decoder, key64};
 use crate::compression::Codec;
 use crate::derive::Deriver;
 use crate::derive::spool::Spool;
 use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::digest::{ContentDigest, Digest};
-use crate::error::Result;
+use crate::error::{Result, Section};
+use crate::extents::ExtentsBuilder;
 use crate::facts::{Facts, Statistics};
 use crate::footer::{Footer, Roots};
 use crate::handle::{Handle, Root};
 use crate::header::{Header, Layout};
 use crate::limits;
 use crate::storage::SpillFolder;
-use crate::tables::BlockEntry;
+use crate::tables::{BlockEntry, RunEntry};
 use crate::tree::{self, TreeBuilder};
 use crate::unit::Unit;
 
@@ -344,9 +345,9 @@ impl Assembler {
         statistics.time_order_bytes = grown(&output, &time_order.0);
         let (names, name_count, totals) = lists.finish(&mut output)?;
         statistics.index_bytes = grown(&output, &names);
-        let spaces = write_table(tables.spaces, &mut output)?;
+        let spaces = write_runs(Section::Spaces, tables.spaces, layout.codec, &mut output)?;
         statistics.space_bytes = grown(&output, &spaces.0);
-        let groupings = write_table(tables.groupings, &mut output)?;
+        let groupings = write_runs(Section::Groupings, tables.groupings, layout.codec, &mut output)?;
         statistics.grouping_bytes = grown(&output, &groupings.0);
         let blocks = write_table(self.blocks, &mut output)?;
         statistics.block_bytes = grown(&output, &blocks.0);
@@ -419,6 +420,19 @@ fn write_table(spool: Spool, output: &mut Output) -> Result<(Vec<u8>, u64)> {
     while reader.next_bytes(&mut key)? {
         reader.bytes(&mut value)?;
         tree.add(&key, &value, output)?;
+    }
+    tree.finish(output)
+}
+
+/// The same of the spaces or groupings.
+fn write_runs(section: Section, spool: Spool, codec: Codec, output: &mut Output) -> Result<(Vec<u8>, u64)> {
+    let mut reader = spool.into_reader();
+    let mut tree = TreeBuilder::new(ExtentsBuilder::new(section, codec)?);
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    while reader.next_bytes(&mut key)? {
+        reader.bytes(&mut value)?;
+        let entry = RunEntry::decode(Decoder::new(&value, 0, section))?;
+        tree.add_with(output, |leaf| leaf.add(&key, entry))?;
     }
     tree.finish(output)
 }

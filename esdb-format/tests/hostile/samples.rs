@@ -103,7 +103,7 @@ impl Sample {
 
     /// Most of a megabyte.
     pub(crate) fn large() -> Self {
-        Self::new("large", Codec::Lz4, 16_000, 1_000)
+        Self::new("large", Codec::Lz4, 45_000, 1_000)
     }
 
     /// Three shapes, each of at most 64 KiB.
