@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use esdb_format::{Codec, Event, Reader, VerifyLevel, WriterOptions};
 
-use crate::layout::{FOOTER, key64, put_number};
+use crate::layout::{FOOTER, Kind, TREES, key64, put_number};
 use crate::mutants::{Verdict, alone, examine, examine_bounded, most_time};
 use crate::mutate::with_root;
 use crate::reseal::reseal;
@@ -108,6 +108,10 @@ fn h07_sections_that_overlap() {
 fn h09_entries_out_of_order() {
     for sample in Sample::all() {
         for tree in 0..5 {
+            // Without the library strings that are compressed cannot be read.
+            if matches!(TREES[tree], Kind::Spaces | Kind::Groupings) && sample.name != "plain" {
+                continue;
+            }
             let swapped = with_root(&sample.original.bytes, tree, |entries| entries.reverse());
             let repeated = with_root(&sample.original.bytes, tree, |entries| {
                 let last = entries.last().unwrap().clone();

@@ -115,6 +115,153 @@ fn entry(bytes: &[u8], start: usize, key: &mut Vec<u8>) -> Option<Entry> {
     Some(Entry { key: key.clone(), start, suffix, value })
 }
 
+/// Key and value of an entry.
+pub(crate) type KeyAndValue = (Vec<u8>, Vec<u8>);
+
+/// Where the numbers before the strings of a leaf of spaces or groupings begin, where the strings, and where its extent frames do.
+pub(crate) fn parts_of_runs(bytes: &[u8]) -> Option<[usize; 3]> {
+    let count = number(bytes, 1, 2)? as usize;
+    let lengths = 3 + 2 * count.div_ceil(16) + 2 * count.div_ceil(128);
+    let mut at = lengths;
+    let (_, _, stored) = (varint(bytes, &mut at)?, varint(bytes, &mut at)?, varint(bytes, &mut at)?);
+    Some([lengths, at, range_in(bytes, at as u64, stored)?.end])
+}
+
+/// The entries of a leaf of spaces or groupings, if its strings are stored as they are. Values are made up: varints of the first
+/// ordinal, the number of events less one, the smallest timestamp as it is stored in 64 bits, the largest less that, the number of
+/// groupings less one; then the only grouping.
+pub(crate) fn runs(bytes: &[u8], is_spaces: bool) -> Option<Vec<KeyAndValue>> {
+    let count = number(bytes, 1, 2)? as usize;
+    let [mut at, strings, frames] = parts_of_runs(bytes)?;
+    let (keys, only) = (varint(bytes, &mut at)? as usize, varint(bytes, &mut at)? as usize);
+    if keys + only != frames - strings {
+        return None;
+    }
+    let (mut at, mut only, mut frame, mut key) = (strings, strings + keys, frames, Vec::new());
+    let mut entries = Vec::new();
+    while entries.len() < count {
+        let m = (count - entries.len()).min(128);
+        let mut first_ordinal = varint(bytes, &mut frame)?;
+        if is_spaces {
+            varint(bytes, &mut frame)?;
+        }
+        let (base, step) = (varint(bytes, &mut frame)?, varint(bytes, &mut frame)?);
+        let base = (base >> 1) ^ (base & 1).wrapping_neg();
+        let counts = column(bytes, &mut frame, m)?;
+        let gaps = column(bytes, &mut frame, if is_spaces { 0 } else { m - 1 })?;
+        let firsts = column(bytes, &mut frame, m)?;
+        let several = counts.iter().filter(|&&count| count > 0).count();
+        let mut spans = column(bytes, &mut frame, several)?.into_iter();
+        let groupings = column(bytes, &mut frame, if is_spaces { several } else { 0 })?;
+        let one = m - groupings.iter().filter(|&&more| more > 0).count();
+        let mut lens = column(bytes, &mut frame, if is_spaces { one } else { 0 })?.into_iter();
+        let mut groupings = groupings.into_iter();
+        for i in 0..m {
+            let both = *bytes.get(at)?;
+            at += 1;
+            let mut length = |short: u8| match short {
+                15 => Some(15 + varint(bytes, &mut at)? as usize),
+                short => Some(usize::from(short)),
+            };
+            let (shared, suffix) = (length(both >> 4)?, length(both & 15)?);
+            key.truncate(shared);
+            key.extend_from_slice(bytes.get(at..at + suffix)?);
+            at += suffix;
+            let has_several = counts[i] > 0;
+            let span = if has_several { spans.next()? * step } else { 0 };
+            let more = if has_several { groupings.next().unwrap_or(0) } else { 0 };
+            let mut value = Vec::new();
+            let first = base.wrapping_add(firsts[i] * step);
+            for number in [first_ordinal, counts[i], first, span, more] {
+                put_varint(&mut value, number);
+            }
+            if more == 0 {
+                let len = lens.next().unwrap_or(0) as usize;
+                value.extend_from_slice(bytes.get(only..only + len)?);
+                only += len;
+            }
+            first_ordinal += counts[i] + 1 + gaps.get(i).unwrap_or(&0);
+            entries.push((key.clone(), value));
+        }
+    }
+    Some(entries)
+}
+
+/// A leaf of these entries: the reverse of [`runs`], whatever their values say; with `count` entries, it states.
+pub(crate) fn leaf_of_runs(entries: &[KeyAndValue], count: u16, is_spaces: bool) -> Vec<u8> {
+    let (mut keys, mut only, mut frames, mut restarts, mut starts): (
+        Vec<u8>,
+        Vec<u8>,
+        Vec<u8>,
+        Vec<u8>,
+        Vec<u8>,
+    ) = Default::default();
+    let mut last: &[u8] = &[];
+    for (i, (key, _)) in entries.iter().enumerate() {
+        let mut shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+        if i.is_multiple_of(16) {
+            restarts.extend_from_slice(&(keys.len() as u16).to_le_bytes());
+            shared = 0;
+        }
+        let lengths = [shared, key.len() - shared];
+        keys.push((lengths[0].min(15) << 4 | lengths[1].min(15)) as u8);
+        lengths.into_iter().filter(|&len| len >= 15).for_each(|len| put_varint(&mut keys, len as u64 - 15));
+        keys.extend_from_slice(&key[shared..]);
+        last = key;
+    }
+    // Each number of a frame in 64 bits.
+    let put_column = |out: &mut Vec<u8>, values: &[u64]| {
+        for frame in values.chunks(128) {
+            out.extend_from_slice(&[64, 0]);
+            frame.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+        }
+    };
+    for entries in entries.chunks(128) {
+        starts.extend_from_slice(&(frames.len() as u16).to_le_bytes());
+        let only_start = only.len() as u64;
+        let mut lens = Vec::new();
+        let mut row = |value: &[u8]| {
+            let mut at = 0;
+            let numbers = [0; 5].map(|_| varint(value, &mut at).unwrap_or(0));
+            if is_spaces && (numbers[4] == 0 || numbers[1] == 0) {
+                let grouping = &value[at.min(value.len())..];
+                lens.push(grouping.len() as u64);
+                only.extend_from_slice(grouping);
+            }
+            numbers
+        };
+        let rows: Vec<[u64; 5]> = entries.iter().map(|(_, value)| row(value)).collect();
+        let of = |i: usize| rows.iter().map(|row| row[i]).collect::<Vec<u64>>();
+        let several = |i: usize| rows.iter().filter(|row| row[1] > 0).map(|row| row[i]).collect::<Vec<u64>>();
+        let base = rows.iter().map(|row| row[2] as i64).min().unwrap_or(0) as u64;
+        put_varint(&mut frames, rows.first().map_or(0, |row| row[0]));
+        if is_spaces {
+            put_varint(&mut frames, only_start);
+        }
+        put_varint(&mut frames, base << 1 ^ ((base as i64) >> 63) as u64);
+        put_varint(&mut frames, 1);
+        put_column(&mut frames, &of(1));
+        if !is_spaces {
+            let end = |row: &[u64; 5]| row[0].wrapping_add(row[1]).wrapping_add(1);
+            put_column(
+                &mut frames,
+                &rows.windows(2).map(|two| two[1][0].wrapping_sub(end(&two[0]))).collect::<Vec<_>>(),
+            );
+        }
+        put_column(&mut frames, &of(2).iter().map(|first| first.wrapping_sub(base)).collect::<Vec<_>>());
+        put_column(&mut frames, &several(3));
+        if is_spaces {
+            put_column(&mut frames, &several(4));
+            put_column(&mut frames, &lens);
+        }
+    }
+    let mut out = [&[0][..], &count.to_le_bytes(), &restarts, &starts].concat();
+    for len in [keys.len(), only.len(), keys.len() + only.len()] {
+        put_varint(&mut out, len as u64);
+    }
+    [out, keys, only, frames].concat()
+}
+
 /// The handle in the value of an entry, if it has one.
 pub(crate) fn link(kind: Kind, level: u8, value: &[u8]) -> Option<Link> {
     let mut at = 0;

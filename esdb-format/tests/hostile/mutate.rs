@@ -4,8 +4,8 @@
 //! same mutant.
 
 use crate::layout::{
-    FOOTER, HEAD, Kind, PAGE_MAX, TREES, Target, columns, link, number, page, put_number, put_varint,
-    range_in, varint,
+    Entry, FOOTER, HEAD, KeyAndValue, Kind, PAGE_MAX, TREES, Target, columns, leaf_of_runs, link, number,
+    page, parts_of_runs, put_number, put_varint, range_in, runs, varint,
 };
 
 /// How a number is stored.
@@ -87,6 +87,9 @@ impl Original {
     fn page(&mut self, kind: Kind, offset: u64, len: u64) {
         let range = range_in(&self.bytes, offset, len).unwrap();
         let start = range.start;
+        if is_of_runs(kind, &self.bytes[range.clone()]) {
+            return self.leaf_of_runs(range);
+        }
         let (level, entries) = page(&self.bytes[range]);
         self.bytes_of(start, start + 1, 1);
         self.inner.push(Place { at: start + 1, len: 2, form: Form::Fixed });
@@ -106,6 +109,25 @@ impl Original {
                 Target::Page(kind) => self.page(kind, link.offset, link.len),
                 Target::Block => self.block(link.offset as usize, (link.offset + link.len) as usize),
             }
+        }
+    }
+
+    /// A leaf of spaces or groupings: its offsets, lengths, strings, and the beginnings of its extent frames.
+    fn leaf_of_runs(&mut self, leaf: std::ops::Range<usize>) {
+        let bytes = &self.bytes[leaf.clone()];
+        let Some([lengths, strings, frames]) = parts_of_runs(bytes) else { return };
+        let count = number(bytes, 1, 2).unwrap() as usize;
+        let starts = (0..count.div_ceil(128)).filter_map(|frame| number(bytes, lengths - 2 * frame - 2, 2));
+        let starts: Vec<_> = starts.map(|start| leaf.start + frames + start as usize).collect();
+        self.bytes_of(leaf.start, leaf.start + 1, 1);
+        for at in (leaf.start + 1..leaf.start + lengths).step_by(2) {
+            self.inner.push(Place { at, len: 2, form: Form::Fixed });
+        }
+        self.varints(leaf.start + lengths, leaf.start + strings, 3);
+        self.bytes_of(leaf.start + strings, leaf.start + frames, 64);
+        for start in starts {
+            self.varints(start, leaf.end, 8);
+            self.bytes_of(start, leaf.end, 128);
         }
     }
 
@@ -302,9 +324,7 @@ fn edit_page(
     depth: usize,
 ) -> Option<(u64, u64)> {
     let stored = bytes[range_in(bytes, offset, len.min(PAGE_MAX))?].to_vec();
-    let (level, parsed) = page(&stored);
-    let mut entries: Vec<(Vec<u8>, Vec<u8>)> =
-        parsed.iter().map(|entry| (entry.key.clone(), stored[entry.value.clone()].to_vec())).collect();
+    let (level, mut entries) = entries(kind, &stored)?;
     let links: Vec<_> =
         (0..entries.len()).filter_map(|i| Some((i, link(kind, level, &entries[i].1)?))).collect();
     let child =
@@ -317,7 +337,7 @@ fn edit_page(
         }
         _ => edit_entries(&mut entries, &links, (offset, len), choose, what),
     }
-    let page = encode_page(level, &entries, choose() % 40);
+    let page = encode_page(kind, level, &entries, choose() % 40);
     let offset = bytes.len() as u64;
     bytes.extend_from_slice(&page);
     Some((offset, page.len() as u64))
@@ -330,11 +350,9 @@ pub(crate) fn with_root(bytes: &[u8], tree: usize, edit: impl FnOnce(&mut Vec<Ke
     let root = 64 + 24 * tree;
     let (offset, len) = (number(&footer, root, 8).unwrap(), number(&footer, root + 8, 4).unwrap());
     let stored = &bytes[range_in(&bytes, offset, len).unwrap()];
-    let (level, parsed) = page(stored);
-    let mut entries =
-        parsed.iter().map(|entry| (entry.key.clone(), stored[entry.value.clone()].to_vec())).collect();
+    let (level, mut entries) = entries(TREES[tree], stored).unwrap();
     edit(&mut entries);
-    let page = encode_page(level, &entries, 2);
+    let page = encode_page(TREES[tree], level, &entries, 2);
     put_number(&mut footer, root, 8, bytes.len() as u64);
     put_number(&mut footer, root + 8, 4, page.len() as u64);
     put_number(&mut footer, root + 16, 8, entries.len() as u64);
@@ -352,7 +370,20 @@ fn replace_handle(value: &mut Vec<u8>, range: &std::ops::Range<usize>, offset: u
     value.splice(range.clone(), handle);
 }
 
-pub(crate) type KeyAndValue = (Vec<u8>, Vec<u8>);
+/// Whether a page is a leaf of extent frames.
+fn is_of_runs(kind: Kind, page: &[u8]) -> bool {
+    matches!(kind, Kind::Spaces | Kind::Groupings) && page.first() == Some(&0) && number(page, 1, 2) > Some(0)
+}
+
+/// The level and the entries of a page; `None` of a leaf whose strings are compressed.
+fn entries(kind: Kind, stored: &[u8]) -> Option<(u8, Vec<KeyAndValue>)> {
+    if is_of_runs(kind, stored) {
+        return Some((0, runs(stored, kind == Kind::Spaces)?));
+    }
+    let (level, parsed) = page(stored);
+    let entry = |entry: &Entry| (entry.key.clone(), stored[entry.value.clone()].to_vec());
+    Some((level, parsed.iter().map(entry).collect()))
+}
 
 fn edit_entries(
     entries: &mut Vec<KeyAndValue>,
@@ -426,7 +457,12 @@ fn edit_entries(
 }
 
 /// A page of these entries; with `fault` 0 or 1 its count is false.
-fn encode_page(level: u8, entries: &[KeyAndValue], fault: u64) -> Vec<u8> {
+fn encode_page(kind: Kind, level: u8, entries: &[KeyAndValue], fault: u64) -> Vec<u8> {
+    let count =
+        (entries.len() as u16).wrapping_add(u16::from(fault == 0)).wrapping_sub(u16::from(fault == 1));
+    if level == 0 && matches!(kind, Kind::Spaces | Kind::Groupings) {
+        return leaf_of_runs(entries, count, kind == Kind::Spaces);
+    }
     let (mut out, mut restarts): (Vec<u8>, Vec<u8>) = Default::default();
     let mut last: &[u8] = &[];
     for (i, (key, value)) in entries.iter().enumerate() {
@@ -442,7 +478,5 @@ fn encode_page(level: u8, entries: &[KeyAndValue], fault: u64) -> Vec<u8> {
         out.extend_from_slice(value);
         last = key;
     }
-    let count =
-        (entries.len() as u16).wrapping_add(u16::from(fault == 0)).wrapping_sub(u16::from(fault == 1));
     [&[level][..], &count.to_le_bytes(), &restarts, &out].concat()
 }
