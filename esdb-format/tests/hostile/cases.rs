@@ -112,6 +112,15 @@ fn h09_entries_out_of_order() {
             if matches!(TREES[tree], Kind::Spaces | Kind::Groupings) && sample.name != "plain" {
                 continue;
             }
+            let listed = |bytes: Vec<u8>| -> Vec<String> {
+                let file = Reader::from_bytes(bytes).unwrap();
+                let spaces = file.spaces().map(|space| space.unwrap());
+                let groupings =
+                    |key: &[u8]| file.groupings(key).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+                spaces.map(|space| format!("{space:?} {:?}", groupings(&space.key))).collect()
+            };
+            let same = with_root(&sample.original.bytes, tree, |_| {});
+            assert_eq!(listed(sealed(same)), listed(sample.original.bytes.clone()));
             let swapped = with_root(&sample.original.bytes, tree, |entries| entries.reverse());
             let repeated = with_root(&sample.original.bytes, tree, |entries| {
                 let last = entries.last().unwrap().clone();
