@@ -396,6 +396,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::codec::key64;
     use crate::page::{Page, PageCursor};
     use crate::tree::tests::Memory;
     use crate::tree::{Tree, TreeBuilder};
@@ -579,7 +580,8 @@ mod tests {
     #[test]
     fn false_frames_are_rejected() {
         let most = i64::MAX as u64;
-        let cases: [(&str, Section, fn(&mut Forged)); 22] = [
+        type Change = fn(&mut Forged);
+        let cases: [(&str, Section, Change); 22] = [
             ("", Section::Spaces, |_| {}),
             ("", Section::Groupings, |_| {}),
             ("P6", Section::Spaces, |forged| forged.step = 0),
@@ -660,7 +662,7 @@ mod tests {
             let mut pages = Memory::default();
             let mut tree = TreeBuilder::new(ExtentsBuilder::new(Section::Spaces, Codec::None).unwrap());
             for i in 0..count {
-                let key = [&i.to_be_bytes()[..], &vec![7; key_len - 8]].concat();
+                let key = [&key64(i as u64)[..], &vec![7; key_len - 8]].concat();
                 let extent = Extent { count: 1, first: 0, last: 0 };
                 let only_grouping = Some(vec![8; only_len]);
                 let entry = RunEntry { first_ordinal: i as u64, extent, groupings: 1, only_grouping };

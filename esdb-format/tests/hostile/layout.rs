@@ -189,13 +189,7 @@ pub(crate) fn runs(bytes: &[u8], is_spaces: bool) -> Option<Vec<KeyAndValue>> {
 
 /// A leaf of these entries: the reverse of [`runs`], whatever their values say; with `count` entries, it states.
 pub(crate) fn leaf_of_runs(entries: &[KeyAndValue], count: u16, is_spaces: bool) -> Vec<u8> {
-    let (mut keys, mut only, mut frames, mut restarts, mut starts): (
-        Vec<u8>,
-        Vec<u8>,
-        Vec<u8>,
-        Vec<u8>,
-        Vec<u8>,
-    ) = Default::default();
+    let [mut keys, mut only, mut frames, mut restarts, mut starts]: [Vec<u8>; 5] = Default::default();
     let mut last: &[u8] = &[];
     for (i, (key, _)) in entries.iter().enumerate() {
         let mut shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();
