@@ -683,6 +683,7 @@ mod tests {
         // The first key of a leaf takes 9 bytes.
         assert_eq!(leaves(8, 8_183, 3), [1, 1, 1]);
         assert_eq!(leaves(8, 8_182, 3), [2, 1]);
+        assert_eq!(leaves(8, 4_000, 7), [3, 3, 1]);
         assert_eq!(leaves(65_535, 65_535, 3), [1, 1, 1]);
     }
 
