@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use esdb_format::{Error, Event, LegacyKind, Result, Source, Writer, open_plain};
@@ -190,10 +190,10 @@ impl Legacy {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report> {
         let report = thread::scope(|scope| {
-            // None waits in between: a batch can be as large as a grouping.
-            let (full, batches) = sync_channel(0);
+            // A batch can be as large as a grouping: their bytes are bounded, not their number.
+            let (full, batches) = channel();
             let (empty, spare) = channel();
-            let reader = scope.spawn(move || self.read(options, Sink::new(full, spare)));
+            let reader = scope.spawn(move || self.read(options, Sink::new(full, spare, options.segment())));
             for mut batch in batches {
                 batch.for_each(each)?;
                 progress(batch.read);
