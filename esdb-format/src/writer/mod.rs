@@ -13,6 +13,7 @@ mod output;
 mod pipeline;
 mod rows;
 mod runs;
+mod scribe;
 mod sorter;
 mod unpublished;
 
@@ -30,10 +31,11 @@ use crate::storage::{FileSystem, SpillFolder, Storage, StoredFile};
 use crate::unit::Unit;
 use crate::verify::VerifyLevel;
 
-use assembler::{Assembled, Assembler, Plan};
+use assembler::{Assembler, Plan};
 use merge::{Merge, Run};
 use ordered::{Ordered, OrderedPairs};
 use output::Output;
+use scribe::Assembled;
 use sorter::Sorter;
 use unpublished::Unpublished;
 
