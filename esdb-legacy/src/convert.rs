@@ -29,6 +29,7 @@ pub struct Options {
     pub(crate) space: Vec<u8>,
     pub(crate) timestamp: Option<ReadTimestamp>,
     pub(crate) unknown: u64,
+    segment: Option<usize>,
 }
 
 impl Default for Options {
@@ -40,6 +41,7 @@ impl Default for Options {
             space: Vec::new(),
             timestamp: None,
             unknown: 0,
+            segment: None,
         }
     }
 }
@@ -103,9 +105,17 @@ impl Options {
         self
     }
 
+    /// Hands the events of a grouping on when they take so many bytes, so that tests meet groupings in parts.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn segment_for_tests(mut self, bytes: usize) -> Self {
+        self.segment = Some(bytes);
+        self
+    }
+
     /// How much memory the events of a grouping take before they are handed on, in bytes.
     pub(crate) fn segment(&self) -> usize {
-        self.memory / 4
+        self.segment.unwrap_or(self.memory / 4)
     }
 }
 
