@@ -1,7 +1,6 @@
 //! Numbers for index pairs, so that a pair's bytes are kept once.
 
 use std::hash::BuildHasher;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
@@ -67,6 +66,18 @@ impl Interner {
         self.pairs.len()
     }
 
+    /// All pairs, in the order of their numbers.
+    pub(crate) fn pairs(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        (0..self.len() as u32).map(|number| self.pair(number))
+    }
+
+    /// Forgets all pairs, but keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.pairs.clear();
+        self.bytes.clear();
+    }
+
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + self.pairs.capacity() * size_of::<Slot>() + self.table.capacity() * 6
@@ -102,18 +113,27 @@ impl<'a> Iterator for Numbered<'a> {
     }
 }
 
-/// Remembers which number of one interner stands for which of another.
-#[derive(Default)]
+/// Remembers the last numbers of one interner that were found to stand for which of another.
 pub(crate) struct Translation {
     /// The interner that is translated from.
-    id: u64,
-    numbers: Vec<Option<NonZeroU32>>,
+    from: u64,
+    /// Number and what it stands for, at the place that the number's low bits name.
+    known: Vec<Option<(u32, u32)>>,
+}
+
+/// How many numbers a translation remembers.
+const KNOWN: usize = 4_096;
+
+impl Default for Translation {
+    fn default() -> Self {
+        Self { from: u64::MAX, known: vec![None; KNOWN] }
+    }
 }
 
 impl Translation {
     /// Forgets everything: the numbers that were translated to are void.
     pub(crate) fn clear(&mut self) {
-        self.numbers.clear();
+        self.known.fill(None);
     }
 
     /// Hands the numbers in `into` that stand for `numbered` to `each`.
@@ -124,29 +144,23 @@ impl Translation {
         mut each: impl FnMut(u32),
     ) {
         let from = numbered.pairs;
-        if self.id != from.id {
-            self.id = from.id;
-            self.numbers.clear();
+        if self.from != from.id {
+            self.from = from.id;
+            self.clear();
         }
         for number in numbered.numbers() {
-            let at = number as usize;
-            if at >= self.numbers.len() {
-                self.numbers.resize(from.len(), None);
-            }
-            // Stored one higher, so that there is room for "not yet".
-            let known = self.numbers[at].map(|higher| higher.get() - 1);
-            each(known.unwrap_or_else(|| {
-                let (name, value) = from.pair(number);
-                let translated = into.number(name, value);
-                self.numbers[at] = NonZeroU32::new(translated + 1);
-                translated
-            }));
+            let known = &mut self.known[number as usize % KNOWN];
+            let translated = match known {
+                Some((of, translated)) if *of == number => *translated,
+                _ => {
+                    let (name, value) = from.pair(number);
+                    let translated = into.number(name, value);
+                    *known = Some((number, translated));
+                    translated
+                }
+            };
+            each(translated);
         }
-    }
-
-    /// Bytes of memory in use.
-    pub(crate) fn memory(&self) -> usize {
-        self.numbers.capacity() * size_of::<u32>()
     }
 }
 
@@ -159,6 +173,26 @@ fn pair<'a>(pairs: &[Slot], bytes: &'a [u8], number: u32) -> (&'a [u8], &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_translated_whether_they_are_remembered_or_not() {
+        let (mut from, mut into, mut translation) =
+            (Interner::default(), Interner::default(), Translation::default());
+        let numbers: Vec<u32> = (0..3 * KNOWN as u32).map(|i| from.number(b"n", &i.to_le_bytes())).collect();
+        for round in 0..2 {
+            let mut translated = Vec::new();
+            for number in numbers.iter().rev().chain(&numbers) {
+                let stored = number.to_le_bytes();
+                translation
+                    .for_each(&Numbered::new(&stored, &from), &mut into, |number| translated.push(number));
+            }
+            let pairs = numbers.iter().rev().chain(&numbers).map(|&number| from.pair(number));
+            assert!(pairs.eq(translated.iter().map(|&number| into.pair(number))), "{round}");
+            // Other numbers stand for the same pairs then.
+            (into, translation) = (Interner::default(), Translation::default());
+            into.number(b"other", b"pair");
+        }
+    }
 
     #[test]
     fn equal_pairs_share_a_number_and_the_border_counts() {

@@ -1,7 +1,7 @@
 //! Events on their way from the thread that reads to the one that writes.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, Sender};
 
 use esdb_format::{Error, Event, Result};
 
@@ -20,6 +20,8 @@ pub(crate) struct Batch {
     groups: Vec<Group>,
     /// How far the old file has been read, in bytes.
     pub(crate) read: u64,
+    /// What it took when it was handed on, in bytes.
+    handed_on: usize,
 }
 
 /// An event.
@@ -119,13 +121,17 @@ impl Batch {
 /// Hands batches on.
 pub(crate) struct Sink {
     pub(crate) batch: Batch,
-    full: SyncSender<Batch>,
+    full: Sender<Batch>,
     spare: Receiver<Batch>,
+    /// Bytes of the batches that have not come back.
+    in_flight: usize,
+    most: usize,
 }
 
 impl Sink {
-    pub(crate) fn new(full: SyncSender<Batch>, spare: Receiver<Batch>) -> Self {
-        Self { batch: Batch::default(), full, spare }
+    /// Batches of at most `most` bytes together wait for whom they are handed to, or a single one.
+    pub(crate) fn new(full: Sender<Batch>, spare: Receiver<Batch>, most: usize) -> Self {
+        Self { batch: Batch::default(), full, spare, in_flight: 0, most }
     }
 
     /// Hands the batch on if it is worth it.
@@ -143,9 +149,18 @@ impl Sink {
     ///
     /// Invalid if nobody takes it: the writer has failed, and says why.
     pub(crate) fn hand_on(&mut self) -> Result<()> {
-        let mut next = self.spare.try_recv().unwrap_or_default();
-        next.read = self.batch.read;
+        let nobody = || Error::Invalid("the writer has ended before".to_owned());
+        let len = self.batch.memory();
+        let mut empty = self.spare.try_recv().ok();
+        self.in_flight -= empty.as_ref().map_or(0, |batch| batch.handed_on);
+        while self.in_flight > 0 && self.in_flight + len > self.most {
+            let batch = self.spare.recv().map_err(|_| nobody())?;
+            self.in_flight -= batch.handed_on;
+            empty = Some(batch);
+        }
+        let next = Batch { read: self.batch.read, ..empty.unwrap_or_default() };
         let full = std::mem::replace(&mut self.batch, next);
-        self.full.send(full).map_err(|_| Error::Invalid("the writer has ended before".to_owned()))
+        self.in_flight += len;
+        self.full.send(Batch { handed_on: len, ..full }).map_err(|_| nobody())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use esdb_format::{Error, Event, LegacyKind, Result, Source, Writer, open_plain};
@@ -29,6 +29,7 @@ pub struct Options {
     pub(crate) space: Vec<u8>,
     pub(crate) timestamp: Option<ReadTimestamp>,
     pub(crate) unknown: u64,
+    segment: Option<usize>,
 }
 
 impl Default for Options {
@@ -40,6 +41,7 @@ impl Default for Options {
             space: Vec::new(),
             timestamp: None,
             unknown: 0,
+            segment: None,
         }
     }
 }
@@ -103,9 +105,17 @@ impl Options {
         self
     }
 
+    /// Hands the events of a grouping on when they take so many bytes, so that tests meet groupings in parts.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn segment_for_tests(mut self, bytes: usize) -> Self {
+        self.segment = Some(bytes);
+        self
+    }
+
     /// How much memory the events of a grouping take before they are handed on, in bytes.
     pub(crate) fn segment(&self) -> usize {
-        self.memory / 4
+        self.segment.unwrap_or(self.memory / 4)
     }
 }
 
@@ -190,10 +200,10 @@ impl Legacy {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report> {
         let report = thread::scope(|scope| {
-            // None waits in between: a batch can be as large as a grouping.
-            let (full, batches) = sync_channel(0);
+            // A batch can be as large as a grouping: their bytes are bounded, not their number.
+            let (full, batches) = channel();
             let (empty, spare) = channel();
-            let reader = scope.spawn(move || self.read(options, Sink::new(full, spare)));
+            let reader = scope.spawn(move || self.read(options, Sink::new(full, spare, options.segment())));
             for mut batch in batches {
                 batch.for_each(each)?;
                 progress(batch.read);

@@ -234,3 +234,19 @@ fn five_hundred_megabytes() {
         }
     }
 }
+
+/// Offsets in the old file need more than 32 bits.
+///
+/// `cargo test --release -p esdb-legacy --test large five_gigabytes -- --ignored --nocapture`
+#[test]
+#[ignore = "writes and converts an archive of 5 GB"]
+fn five_gigabytes() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("old.esdb");
+    let data = Data::Visits { noise: 600 };
+    let (count, len) =
+        write(&path, Shape { bytes: 4_800 * MIB, events: 5_000, groupings: 50, users: 1_000, data });
+    assert!(len > u32::MAX.into());
+    let peak = convert(&path, 256 * MIB, "lz4", count);
+    assert!(peak <= (256 + 64 + 256) * MIB, "{} MiB", peak / MIB);
+}

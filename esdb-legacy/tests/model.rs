@@ -90,6 +90,8 @@ fn any_archive_comes_over_as_it_went_in() {
         let (found, report) = convert(old::archive(&spaces), &Options::new());
         assert!(report.is_complete(), "round {round}: {:?}", report.losses);
         assert!(found == expected(&spaces), "round {round}");
+        let (in_parts, _) = convert(old::archive(&spaces), &Options::new().segment_for_tests(64));
+        assert!(in_parts == found, "round {round}, in parts");
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::esdb::Folder;
+use crate::old::stream;
 
 /// Lines in no order, of about 100 bytes.
 fn lines(count: u64) -> String {
@@ -133,13 +134,18 @@ fn signals_remove_the_temporary_whatever_writes_it() {
     let folder = Folder::new();
     folder.write("in", lines(60_000));
     folder.run("import -q -o whole.esdb in").ok();
-    for line in ["import -q -o a.esdb in", "merge -q whole.esdb -o a.esdb", "recover -q whole.esdb -o a.esdb"]
-    {
+    folder.write("old.stream", stream(&vec![(lines(1).into_bytes(), Vec::new()); 200_000], true));
+    for line in [
+        "import -q -o a.esdb in",
+        "merge -q whole.esdb -o a.esdb",
+        "recover -q whole.esdb -o a.esdb",
+        "convert -q old.stream -o a.esdb",
+    ] {
         let mut child = started(&folder, line);
         let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
         assert_eq!(child.wait().expect("end").signal(), Some(15), "{line}");
-        assert_eq!(folder.names(), ["in", "whole.esdb"], "{line}");
+        assert_eq!(folder.names(), ["in", "old.stream", "whole.esdb"], "{line}");
     }
 }
 

@@ -4,13 +4,13 @@ use crate::checksum::checksum;
 use crate::codec::Encode;
 use crate::compression::Compressor;
 use crate::error::{Error, Result};
+use crate::interner::{Interner, Numbered, Translation};
 use crate::limits;
 use crate::packed::encode_column;
 use crate::strings::{Strings, put_string};
 
 /// Events in file order, on their way into one block.
 ///
-/// Index pairs are named by their place in `names` and `values`, which hold each pair of the block once.
 #[derive(Default)]
 pub(crate) struct BlockDraft {
     pub(crate) first_ordinal: u64,
@@ -23,9 +23,9 @@ pub(crate) struct BlockDraft {
     timestamps: Vec<i64>,
     lens: Vec<u64>,
     payload: Vec<u8>,
-    names: Strings,
-    values: Strings,
-    /// Row and pair of each index entry, rows ascending.
+    /// Each pair of the block once.
+    pairs: Interner,
+    /// Row and number of the pair of each index entry, rows ascending.
     entries: Vec<(u32, u32)>,
     key_bytes: usize,
 }
@@ -53,9 +53,9 @@ impl BlockDraft {
 
     /// Forgets everything, but keeps the memory.
     pub(crate) fn clear(&mut self) {
-        for strings in [&mut self.spaces, &mut self.groupings, &mut self.names, &mut self.values] {
-            strings.clear();
-        }
+        self.spaces.clear();
+        self.groupings.clear();
+        self.pairs.clear();
         for numbers in [&mut self.space_groupings, &mut self.grouping_events, &mut self.lens] {
             numbers.clear();
         }
@@ -88,8 +88,8 @@ impl BlockDraft {
         }
     }
 
-    /// Appends an event of the space and the grouping that were added last. Its entries follow with
-    /// [`add_entry`](Self::add_entry), its data with [`add_data`](Self::add_data).
+    /// Appends an event of the space and the grouping that were added last. Its pairs follow with [`add_pair`](Self::add_pair) or
+    /// [`add_pairs`](Self::add_pairs), its data with [`add_data`](Self::add_data).
     pub(crate) fn add(&mut self, timestamp: i64, data_len: usize, key_bytes: usize) {
         if let Some(events) = self.grouping_events.last_mut() {
             *events += 1;
@@ -103,21 +103,50 @@ impl BlockDraft {
         self.payload.extend_from_slice(data);
     }
 
-    /// Notes a pair of the block and returns its place.
-    pub(crate) fn add_pair(&mut self, name: &[u8], value: &[u8]) -> u32 {
-        self.names.push(name);
-        self.values.push(value);
-        self.names.len() as u32 - 1
-    }
-
-    /// The pairs noted so far, by their place.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.names.iter().zip(self.values.iter())
-    }
-
     /// Gives the last event a pair. The pairs of an event must come in the order of (name, value).
-    pub(crate) fn add_entry(&mut self, pair: u32) {
-        self.entries.push((self.len() as u32 - 1, pair));
+    pub(crate) fn add_pair(&mut self, name: &[u8], value: &[u8]) {
+        let row = self.len() as u32 - 1;
+        self.entries.push((row, self.pairs.number(name, value)));
+    }
+
+    /// Gives the last event all its pairs. `translation` must know of no other block.
+    pub(crate) fn add_pairs(&mut self, pairs: &Numbered<'_>, translation: &mut Translation) {
+        let row = self.len() as u32 - 1;
+        let Self { pairs: known, entries, .. } = self;
+        translation.for_each(pairs, known, |pair| entries.push((row, pair)));
+    }
+
+    /// Name and value of the pair with a number.
+    pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
+        self.pairs.pair(number)
+    }
+
+    /// The pairs of the block, by their numbers.
+    pub(crate) fn pairs(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.pairs.pairs()
+    }
+
+    /// The numbers of the pairs of each event, in file order.
+    pub(crate) fn pairs_of_rows(&self) -> impl Iterator<Item = &[(u32, u32)]> {
+        let mut rest = self.entries.as_slice();
+        (0..self.len() as u32).map(move |row| {
+            let own = rest.iter().take_while(|(of, _)| *of == row).count();
+            let (own, after) = rest.split_at(own);
+            rest = after;
+            own
+        })
+    }
+
+    /// The runs of events with the same space and grouping: both, and the number of events.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (&[u8], &[u8], usize)> {
+        let spaces = self.spaces.iter().zip(&self.space_groupings);
+        let spaces = spaces.flat_map(|(space, &groupings)| std::iter::repeat_n(space, groupings as usize));
+        let groupings = self.groupings.iter().zip(&self.grouping_events);
+        spaces.zip(groupings).map(|(space, (grouping, &events))| (space, grouping, events as usize))
+    }
+
+    pub(crate) fn timestamps(&self) -> &[i64] {
+        &self.timestamps
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -138,10 +167,9 @@ impl BlockDraft {
         self.payload.capacity()
             + 32 * self.timestamps.capacity()
             + 8 * self.entries.capacity()
-            + [&self.spaces, &self.groupings, &self.names, &self.values]
-                .map(Strings::memory)
-                .iter()
-                .sum::<usize>()
+            + self.spaces.memory()
+            + self.groupings.memory()
+            + self.pairs.memory()
     }
 
     /// Compresses the block, with `data` of all its events. `areas` has no dictionary, `frames` the file's.
@@ -287,12 +315,13 @@ impl BlockDraft {
 
     /// The values area, and one column for each name.
     fn encode_indexes(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
-        let mut sorted: Vec<u32> = (0..self.names.len() as u32).collect();
-        sorted.sort_unstable_by_key(|&pair| (self.names.get(pair as usize), self.values.get(pair as usize)));
+        let name = |pair: u32| self.pairs.pair(pair).0;
+        let mut sorted: Vec<u32> = (0..self.pairs.len() as u32).collect();
+        sorted.sort_unstable_by_key(|&pair| self.pairs.pair(pair));
         // For each pair the number of its name, and its place among the name's values.
         let mut places = vec![(0_u32, 0_u32); sorted.len()];
         let mut groups: Vec<&[u32]> = Vec::new();
-        for group in sorted.chunk_by(|&a, &b| self.names.get(a as usize) == self.names.get(b as usize)) {
+        for group in sorted.chunk_by(|&a, &b| name(a) == name(b)) {
             for (place, &pair) in group.iter().enumerate() {
                 places[pair as usize] = (groups.len() as u32, place as u32);
             }
@@ -302,13 +331,13 @@ impl BlockDraft {
         let mut area = Vec::new();
         let mut previous_name = &[][..];
         for group in &groups {
-            let name = self.names.get(group[0] as usize);
+            let name = name(group[0]);
             put_string(previous_name, name, &mut area);
             previous_name = name;
             area.put_varint(group.len() as u64);
             let mut previous = &[][..];
             for &pair in *group {
-                let value = self.values.get(pair as usize);
+                let value = self.pairs.pair(pair).1;
                 put_string(previous, value, &mut area);
                 previous = value;
             }

@@ -321,7 +321,6 @@ impl<'a> Iterator for RowPairs<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
@@ -334,15 +333,13 @@ pub(super) mod tests {
         rows: usize,
         pairs: impl Fn(usize) -> Vec<(&'a str, &'a str)>,
     ) -> Columns {
-        let (mut draft, mut places) = (BlockDraft::default(), BTreeMap::new());
+        let mut draft = BlockDraft::default();
         draft.add_space(b"");
         draft.add_grouping(b"");
         for row in 0..rows {
             draft.add(0, 0, 0);
             for (name, value) in pairs(row) {
-                let add = || draft.add_pair(name.as_bytes(), value.as_bytes());
-                let place = *places.entry((name, value)).or_insert_with(add);
-                draft.add_entry(place);
+                draft.add_pair(name.as_bytes(), value.as_bytes());
             }
         }
         let compressor = || Compressor::new(Codec::None, &[]).unwrap();

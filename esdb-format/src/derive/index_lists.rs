@@ -9,7 +9,7 @@ use super::spills::{Record, Spills};
 use super::spool::{Spool, SpoolReader};
 use crate::codec::{Decoder, Encode};
 use crate::error::{Result, Section};
-use crate::interner::{Interner, Numbered, Translation};
+use crate::interner::Interner;
 use crate::postings::ListBuilder;
 use crate::storage::SpillFolder;
 use crate::tables::{Extent, NameEntry, ValueEntry};
@@ -18,7 +18,6 @@ use crate::tree::{PageSink, TreeBuilder};
 /// The posting lists of all pairs seen so far.
 pub(crate) struct IndexLists {
     interner: Interner,
-    translation: Translation,
     /// By the pair's number.
     lists: Vec<Part>,
     list_bytes: usize,
@@ -36,9 +35,6 @@ struct Part {
     gaps: Vec<u8>,
 }
 
-/// What whoever fills blocks keeps for each pair beside its list, in bytes.
-const PLACE: usize = 16;
-
 /// What the index of a file came to.
 #[derive(Default)]
 pub(crate) struct IndexTotals {
@@ -51,7 +47,6 @@ impl IndexLists {
     pub(crate) fn new(folder: &SpillFolder, limit: usize) -> Self {
         Self {
             interner: Interner::default(),
-            translation: Translation::default(),
             lists: Vec::new(),
             list_bytes: 0,
             limit,
@@ -68,11 +63,6 @@ impl IndexLists {
 
     pub(crate) fn number(&mut self, name: &[u8], value: &[u8]) -> u32 {
         self.interner.number(name, value)
-    }
-
-    /// The numbers of pairs that have numbers elsewhere, handed to `each`.
-    pub(crate) fn translate(&mut self, pairs: &Numbered<'_>, each: impl FnMut(u32)) {
-        self.translation.for_each(pairs, &mut self.interner, each);
     }
 
     pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
@@ -99,10 +89,7 @@ impl IndexLists {
     }
 
     fn memory(&self) -> usize {
-        self.interner.memory()
-            + self.translation.memory()
-            + self.lists.capacity() * (size_of::<Part>() + PLACE)
-            + self.list_bytes
+        self.interner.memory() + self.lists.capacity() * size_of::<Part>() + self.list_bytes
     }
 
     /// Writes all lists out and forgets the pairs: numbers given out before are void.
@@ -116,7 +103,6 @@ impl IndexLists {
         }
         self.spilled.push::<SpilledPart>(spool)?;
         self.interner = Interner::default();
-        self.translation.clear();
         self.lists = Vec::new();
         self.list_bytes = 0;
         self.generation += 1;

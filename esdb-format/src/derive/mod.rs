@@ -36,12 +36,6 @@ pub(crate) struct Tables {
     pub(crate) groupings: Spool,
 }
 
-/// What the event that was entered is the first one of.
-pub(crate) struct Entered {
-    pub(crate) space: bool,
-    pub(crate) grouping: bool,
-}
-
 /// The space whose events are passing by.
 struct OpenSpace {
     key: Vec<u8>,
@@ -73,45 +67,32 @@ impl Deriver {
         }
     }
 
-    /// Notes the next event's space and grouping. Its pairs follow with [`add`](Self::add).
+    /// Notes space and grouping of the next events, and what they come to. They follow with [`add`](Self::add).
     ///
     /// The numbers of pairs that [`lists`](Self::lists) gave out may be void afterwards; its generation tells.
-    pub(crate) fn enter(&mut self, space: &[u8], grouping: &[u8], timestamp: i64) -> Result<Entered> {
-        let ordinal = self.events;
-        let extent = Extent::of(timestamp);
+    pub(crate) fn enter(&mut self, space: &[u8], grouping: &[u8], extent: Extent) -> Result<()> {
         extent.join_into(&mut self.extent);
         if self.space.as_ref().is_some_and(|open| open.key != space) {
             self.close_space()?;
         }
-        let opened = |key: &[u8]| OpenGrouping { key: key.to_vec(), first_ordinal: ordinal, extent };
+        let first_ordinal = self.events;
+        let opened = |key: &[u8]| OpenGrouping { key: key.to_vec(), first_ordinal, extent };
         let Some(open) = &mut self.space else {
-            self.space = Some(OpenSpace {
-                key: space.to_vec(),
-                first_ordinal: ordinal,
-                extent,
-                groupings: 1,
-                grouping: opened(grouping),
-            });
-            return Ok(Entered { space: true, grouping: true });
+            let (key, grouping) = (space.to_vec(), opened(grouping));
+            self.space = Some(OpenSpace { key, first_ordinal, extent, groupings: 1, grouping });
+            return Ok(());
         };
         open.extent.join(extent);
         if open.grouping.key == grouping {
             open.grouping.extent.join(extent);
-            return Ok(Entered { space: false, grouping: false });
+            return Ok(());
         }
         let finished = std::mem::replace(&mut open.grouping, opened(grouping));
         open.groupings += 1;
-        finished.spool(open.first_ordinal, &mut self.tables.groupings)?;
-        Ok(Entered { space: false, grouping: true })
+        finished.spool(open.first_ordinal, &mut self.tables.groupings)
     }
 
-    /// Space, grouping and timestamp of the last event, which is the newest of its grouping.
-    pub(crate) fn last_key(&self) -> Option<(&[u8], &[u8], i64)> {
-        let OpenSpace { key, grouping, .. } = self.space.as_ref()?;
-        Some((key, &grouping.key, grouping.extent.last))
-    }
-
-    /// Adds the event that was entered, with the numbers of its pairs.
+    /// Adds the next one of the events that were entered, with the numbers of its pairs.
     pub(crate) fn add(&mut self, timestamp: i64, pairs: &[u32]) -> Result<()> {
         let run = self.space.as_ref().map_or(0, |space| space.grouping.first_ordinal);
         let place = Place { ordinal: self.events, run };

@@ -108,7 +108,7 @@ pub fn build_columns(bytes: &[u8]) {
     let Some(codec) = Codec::from_code(choices.small() as u8 % 4, 1) else { return };
     let mut built = choices.moves();
     let rows = rows(&mut built);
-    let (mut draft, mut data, mut places) = (BlockDraft::default(), Vec::new(), BTreeMap::new());
+    let (mut draft, mut data) = (BlockDraft::default(), Vec::new());
     for (at, (space, grouping, time, pairs, its_data)) in rows.iter().enumerate() {
         let before = at.checked_sub(1).map(|before| &rows[before]);
         let same_space = before.is_some_and(|before| before.0 == *space);
@@ -120,8 +120,7 @@ pub fn build_columns(bytes: &[u8]) {
         }
         draft.add(*time, its_data.len(), 0);
         for (name, value) in pairs {
-            let place = *places.entry((name, value)).or_insert_with(|| draft.add_pair(name, value));
-            draft.add_entry(place);
+            draft.add_pair(name, value);
         }
         data.extend_from_slice(its_data);
     }

@@ -7,7 +7,7 @@ use crate::checksum::check;
 use crate::codec::from_key64;
 use crate::error::{Error, Result, Section};
 use crate::source::copy;
-use crate::tables::BlockEntry;
+use crate::tables::{BlockEntry, Extent};
 
 use super::derived::Derived;
 use super::{VerifyLevel, Walk};
@@ -168,7 +168,7 @@ impl Walk<'_> {
                 }
                 let pairs: Vec<_> = indexes.pairs(row).collect();
                 into.content.add(space, grouping, time, pairs.len(), pairs.iter().copied(), data);
-                into.deriver.enter(space, grouping, time)?;
+                into.deriver.enter(space, grouping, Extent::of(time))?;
                 numbers.clear();
                 numbers.extend(pairs.iter().map(|(name, value)| into.deriver.lists.number(name, value)));
                 into.deriver.add(time, &numbers)?;

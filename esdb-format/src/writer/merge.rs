@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::assembler::Unfinished;
 use super::buffer::EventBuffer;
 use super::ordered::{Ordered, OrderedPairs};
 use super::rows::BlockRows;
 use super::runs::RunReader;
+use super::scribe::Unfinished;
 use super::{Summary, Writer};
 use crate::codecs::Codecs;
 use crate::error::{Error, Result};

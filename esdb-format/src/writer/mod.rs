@@ -1,7 +1,8 @@
 //! Writing a file: events in any order go in, a whole file comes out.
 //!
 //! What arrives in file order goes straight to the [`assembler`]; the rest is collected and sorted by the [`sorter`], then merged
-//! ([`merge`]). The assembler fills blocks, the [`pipeline`] compresses them, and the [`output`] gets its name when it is whole.
+//! ([`merge`]). The assembler fills blocks, the [`pipeline`] compresses them, and the [`scribe`] writes them and all that follows from
+//! them to the [`output`], which gets its name when it is whole ([`unpublished`]).
 
 mod assembler;
 mod buffer;
@@ -13,6 +14,7 @@ mod output;
 mod pipeline;
 mod rows;
 mod runs;
+mod scribe;
 mod sorter;
 mod unpublished;
 
@@ -30,10 +32,11 @@ use crate::storage::{FileSystem, SpillFolder, Storage, StoredFile};
 use crate::unit::Unit;
 use crate::verify::VerifyLevel;
 
-use assembler::{Assembled, Assembler, Plan};
+use assembler::{Assembler, Plan};
 use merge::{Merge, Run};
 use ordered::{Ordered, OrderedPairs};
 use output::Output;
+use scribe::Assembled;
 use sorter::Sorter;
 use unpublished::Unpublished;
 
@@ -119,7 +122,8 @@ impl WriterOptions {
         self
     }
 
-    /// How many threads compress, 1 to 256. Default: one for each core. The bytes do not depend on it.
+    /// How many threads compress, 1 to 256. Default: one for each core. With more than one, another thread writes what they
+    /// compressed. The bytes do not depend on it.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;

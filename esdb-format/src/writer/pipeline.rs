@@ -1,32 +1,27 @@
-//! Blocks on their way to a file: encoded by one thread or several, written in order.
+//! Blocks on their way to a file: encoded by one thread or several, written in order by another.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::output::Output;
-use crate::block::{BlockDraft, EncodedBlock, FrameCuts, Head};
+use super::scribe::Scribe;
+use crate::block::{BlockDraft, EncodedBlock, FrameCuts};
 use crate::compression::{Codec, Compressor};
 use crate::error::{Error, Result};
-use crate::header::Layout;
 
 /// Drafts larger than this are encoded alone, so that several giant events are never in flight, in bytes.
 const LARGE: usize = 8 << 20;
 
-/// How much memory the drafts take that wait for a thread, or are with one, in bytes.
+/// How much memory the drafts take whose blocks are not written yet, in bytes.
 const IN_FLIGHT: usize = 24 << 20;
 
 /// Encodes drafts and writes blocks.
 pub(crate) struct Pipeline {
-    layout: Layout,
     encoder: Encoder,
+    scribe: Arc<Mutex<Scribe>>,
     pool: Option<Pool>,
-    /// The number of the next draft, and of the next block to be written.
-    next_draft: u64,
-    next_block: u64,
-    done: BTreeMap<u64, EncodedBlock>,
     /// Drafts whose memory can be used again.
     spare: Vec<BlockDraft>,
 }
@@ -50,38 +45,35 @@ impl Encoder {
     }
 }
 
+/// Threads that encode, and one that writes.
 struct Pool {
-    jobs: Option<Sender<(u64, BlockDraft)>>,
-    results: Receiver<Done>,
-    workers: Vec<JoinHandle<()>>,
-    /// Memory of the drafts that were handed over and have not come back as blocks.
+    jobs: Option<Sender<BlockDraft>>,
+    /// Drafts whose blocks are written, emptied; or why one could not be.
+    written: Receiver<Result<BlockDraft>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Memory of the drafts that were handed over and have not come back.
     in_flight: usize,
 }
 
-/// What a thread gives back.
-struct Done {
-    number: u64,
-    draft: BlockDraft,
-    block: Result<EncodedBlock>,
-}
+/// What a thread that encodes hands to the one that writes.
+type Encoded = (BlockDraft, Result<EncodedBlock>);
 
 impl Pipeline {
-    /// With one thread blocks are encoded by the caller; with more, that many threads do it.
-    pub(crate) fn new(layout: Layout, cuts: FrameCuts, dictionary: &[u8], threads: usize) -> Result<Self> {
-        let encoder = || Encoder::new(layout.codec, cuts, dictionary);
+    /// With one thread blocks are encoded and written by the caller; with more, that many threads encode and another one writes.
+    pub(crate) fn new(
+        scribe: Scribe,
+        codec: Codec,
+        cuts: FrameCuts,
+        dictionary: &[u8],
+        threads: usize,
+    ) -> Result<Self> {
+        let encoder = || Encoder::new(codec, cuts, dictionary);
+        let scribe = Arc::new(Mutex::new(scribe));
         let pool = match threads {
             1 => None,
-            _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?)?),
+            _ => Some(Pool::start((0..threads).map(|_| encoder()).collect::<Result<_>>()?, &scribe)?),
         };
-        Ok(Self {
-            layout,
-            encoder: encoder()?,
-            pool,
-            next_draft: 0,
-            next_block: 0,
-            done: BTreeMap::new(),
-            spare: Vec::new(),
-        })
+        Ok(Self { encoder: encoder()?, scribe, pool, spare: Vec::new() })
     }
 
     /// An empty draft.
@@ -89,106 +81,61 @@ impl Pipeline {
         self.spare.pop().unwrap_or_default()
     }
 
-    fn take_back(&mut self, mut draft: BlockDraft) {
-        if draft.memory() <= LARGE {
-            draft.clear();
-            self.spare.push(draft);
-        }
-    }
-
-    /// Hands a draft over. Blocks that are ready are written, and given to `written`.
-    pub(crate) fn add(
-        &mut self,
-        draft: BlockDraft,
-        output: &mut Output,
-        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
-    ) -> Result<()> {
+    /// Hands a draft over. Waits until there is room for it.
+    pub(crate) fn add(&mut self, mut draft: BlockDraft) -> Result<()> {
         let memory = draft.memory();
         match &mut self.pool {
-            Some(Pool { jobs: Some(jobs), in_flight, .. }) if memory <= LARGE => {
-                *in_flight += memory;
-                jobs.send((self.next_draft, draft)).map_err(|_| lost_worker())?;
-                self.next_draft += 1;
-                self.collect(IN_FLIGHT, output, written)
+            Some(pool) if memory <= LARGE => {
+                pool.in_flight += memory;
+                pool.send(draft)?;
+                self.collect(IN_FLIGHT)
             }
             _ => {
-                self.encode_here(&draft, draft.payload(), output, written)?;
-                self.take_back(draft);
+                self.encode_here(&draft, draft.payload())?;
+                if memory <= LARGE {
+                    draft.clear();
+                    self.spare.push(draft);
+                }
                 Ok(())
             }
         }
     }
 
     /// Encodes a draft here and now, with `data` of all its events, and writes it.
-    pub(crate) fn encode_here(
-        &mut self,
-        draft: &BlockDraft,
-        data: &[u8],
-        output: &mut Output,
-        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
-    ) -> Result<()> {
-        self.collect(0, output, written)?;
+    pub(crate) fn encode_here(&mut self, draft: &BlockDraft, data: &[u8]) -> Result<()> {
+        self.collect(0)?;
         let block = self.encoder.encode(draft, data)?;
-        self.done.insert(self.next_draft, block);
-        self.next_draft += 1;
-        self.write_done(output, written)
+        lock(&self.scribe).write(draft, data, &block)
     }
 
-    /// Waits until at most `most` bytes of drafts are in flight, and writes what has come back.
-    fn collect(
-        &mut self,
-        most: usize,
-        output: &mut Output,
-        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
-    ) -> Result<()> {
+    /// Waits until at most `most` bytes of drafts are in flight, and takes back those that can be used again.
+    fn collect(&mut self, most: usize) -> Result<()> {
         while let Some(pool) = &mut self.pool {
-            let done = if pool.in_flight > most {
-                pool.results.recv().map_err(|_| lost_worker())?
-            } else if let Ok(done) = pool.results.try_recv() {
-                done
+            let draft = if pool.in_flight > most {
+                pool.written.recv().map_err(|_| lost_worker())??
+            } else if let Ok(written) = pool.written.try_recv() {
+                written?
             } else {
                 break;
             };
-            pool.in_flight -= done.draft.memory();
-            self.done.insert(done.number, done.block?);
-            self.take_back(done.draft);
-            self.write_done(output, written)?;
-        }
-        Ok(())
-    }
-
-    fn write_done(
-        &mut self,
-        output: &mut Output,
-        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
-    ) -> Result<()> {
-        while let Some(block) = self.done.remove(&self.next_block) {
-            self.next_block += 1;
-            let mut head = Head {
-                offset: output.offset(),
-                first_ordinal: block.first_ordinal,
-                count: block.count,
-                columns_len: block.columns.len() as u32,
-                payload_len: block.frames.len() as u64,
-                columns_checksum: block.columns_checksum,
-                checksum: 0,
-            };
-            output.write(&head.encode(&self.layout))?;
-            output.write(&block.columns)?;
-            output.write(&block.frames)?;
-            written(&head, &block)?;
+            pool.in_flight -= draft.memory();
+            self.spare.push(draft);
         }
         Ok(())
     }
 
     /// Writes all that is in flight.
-    pub(crate) fn finish(
-        mut self,
-        output: &mut Output,
-        written: &mut impl FnMut(&Head, &EncodedBlock) -> Result<()>,
-    ) -> Result<()> {
-        self.collect(0, output, written)
+    pub(crate) fn finish(mut self) -> Result<Scribe> {
+        self.collect(0)?;
+        // The thread that writes ends, and with it the other one who knows the scribe.
+        self.pool = None;
+        let scribe = Arc::into_inner(self.scribe).ok_or_else(lost_worker)?;
+        Ok(scribe.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn lock(scribe: &Mutex<Scribe>) -> MutexGuard<'_, Scribe> {
+    scribe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lost_worker() -> Error {
@@ -196,40 +143,73 @@ fn lost_worker() -> Error {
 }
 
 impl Pool {
-    fn start(encoders: Vec<Encoder>) -> Result<Self> {
-        let (jobs, queue) = channel::<(u64, BlockDraft)>();
+    fn start(encoders: Vec<Encoder>, scribe: &Arc<Mutex<Scribe>>) -> Result<Self> {
+        let (jobs, queue) = channel::<BlockDraft>();
         let queue = Arc::new(Mutex::new(queue));
-        let (sender, results) = channel();
-        let mut pool = Self { jobs: Some(jobs), results, workers: Vec::new(), in_flight: 0 };
+        let (encoded, blocks) = channel::<Encoded>();
+        let (sender, written) = channel();
+        let mut pool = Self { jobs: Some(jobs), written, threads: Vec::new(), in_flight: 0 };
         for mut encoder in encoders {
-            let (queue, sender) = (Arc::clone(&queue), sender.clone());
-            let work = move || {
+            let (queue, encoded) = (Arc::clone(&queue), encoded.clone());
+            pool.spawn(move || {
                 loop {
                     let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((number, draft)) = job else { return };
+                    let Ok(draft) = job else { return };
                     // A panic is an answer, too: the others would wait for the block for ever.
                     let encode = || encoder.encode(&draft, draft.payload());
                     let block = catch_unwind(AssertUnwindSafe(encode));
                     let block = block.unwrap_or_else(|_| Err(lost_worker()));
-                    let done = Done { number, draft, block };
-                    if sender.send(done).is_err() {
+                    if encoded.send((draft, block)).is_err() {
                         return;
                     }
                 }
-            };
-            let worker = std::thread::Builder::new().spawn(work);
-            pool.workers.push(worker.map_err(Error::io("cannot start a thread"))?);
+            })?;
         }
+        let scribe = Arc::clone(scribe);
+        pool.spawn(move || write_in_order(blocks, &scribe, &sender))?;
         Ok(pool)
+    }
+
+    fn spawn(&mut self, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().spawn(work);
+        self.threads.push(thread.map_err(Error::io("cannot start a thread"))?);
+        Ok(())
+    }
+
+    fn send(&mut self, draft: BlockDraft) -> Result<()> {
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(draft).is_ok());
+        if sent {
+            return Ok(());
+        }
+        // Nobody takes drafts any more, and why was said before.
+        let failure = self.written.try_iter().find_map(Result::err);
+        Err(failure.unwrap_or_else(lost_worker))
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // Without jobs to come the workers end.
+        // Without jobs to come the threads that encode end, and with them the one that writes.
         self.jobs = None;
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Writes blocks in the order of their events until no more come, or one cannot be written.
+fn write_in_order(blocks: Receiver<Encoded>, scribe: &Mutex<Scribe>, written: &Sender<Result<BlockDraft>>) {
+    let mut waiting = BTreeMap::new();
+    for (draft, block) in blocks {
+        waiting.insert(draft.first_ordinal, (draft, block));
+        let mut scribe = lock(scribe);
+        while let Some((mut draft, block)) = waiting.remove(&scribe.next_ordinal()) {
+            let result = block.and_then(|block| scribe.write(&draft, draft.payload(), &block));
+            draft.clear();
+            let failed = result.is_err();
+            if written.send(result.map(|()| draft)).is_err() || failed {
+                return;
+            }
         }
     }
 }

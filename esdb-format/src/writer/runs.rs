@@ -1,6 +1,6 @@
 //! Sorted events in a file without a name, while there is no room for them in memory (spec: none; writer only).
 //!
-//! A run is a row of chunks: `u32` length, `u32` stored length, the records, compressed with lz4. A record is
+//! A run is a row of chunks: `u32` length, `u32` stored length, the records, compressed with lz4 or as they are. A record is
 //!
 //! ```text
 //! varint 0: keys of the record before │ or 1 + length of the space, space, grouping
@@ -39,14 +39,16 @@ pub(crate) struct RunWriter {
 }
 
 impl RunWriter {
-    pub(crate) fn new(folder: &SpillFolder) -> Result<Self> {
+    /// `compress`: its bytes will not stay in the system's cache.
+    pub(crate) fn new(folder: &SpillFolder, compress: bool) -> Result<Self> {
+        let codec = if compress { Codec::Lz4 } else { Codec::None };
         Ok(Self {
             file: folder.file()?,
             folder: folder.clone(),
             records: Vec::new(),
             keys: None,
             packed: Vec::new(),
-            compressor: Compressor::new(Codec::Lz4, &[])?,
+            compressor: Compressor::new(codec, &[])?,
         })
     }
 
@@ -249,5 +251,37 @@ impl<'a> Iterator for Spelled<'a> {
         let pair = (string(), string());
         self.strings = strings.rest();
         Some(pair)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back_from_runs_that_are_compressed_and_not() {
+        let pair = [(&b"name"[..], &b"value"[..])];
+        let data = |time: i64| vec![b'a' + (time % 20) as u8; (time % 300) as usize];
+        for compress in [false, true] {
+            let mut run = RunWriter::new(&SpillFolder::of_system(), compress).unwrap();
+            for timestamp in 0..3_000 {
+                let (space, grouping): (&[u8], &[u8]) =
+                    (b"space", if timestamp < 1_000 { b"" } else { b"g" });
+                let pairs = OrderedPairs::Given(pair.iter());
+                run.add(&Ordered { space, grouping, timestamp, pairs, data: &data(timestamp) }).unwrap();
+            }
+            let mut run = run.finish().unwrap();
+            for timestamp in 0..3_000 {
+                let event = run.event().unwrap().unwrap();
+                assert_eq!(
+                    (event.space, event.timestamp, event.data),
+                    (&b"space"[..], timestamp, &data(timestamp)[..])
+                );
+                assert_eq!(event.grouping, if timestamp < 1_000 { &b""[..] } else { b"g" });
+                assert!(event.pairs.eq(pair));
+                run.advance().unwrap();
+            }
+            assert!(run.event().unwrap().is_none());
+        }
     }
 }

@@ -11,6 +11,10 @@ use crate::storage::SpillFolder;
 /// How many files or runs are merged at once.
 const MOST_RUNS: usize = 64;
 
+/// So many times the memory may be written out before runs are compressed: the system's cache holds that much, and neither time nor
+/// room is short yet.
+const UNCOMPRESSED: usize = 8;
+
 /// Collects events, and sorts and spills them.
 pub(crate) struct Sorter {
     pub(crate) buffer: EventBuffer,
@@ -20,6 +24,8 @@ pub(crate) struct Sorter {
     /// Full buffers are written out while others are filled.
     in_background: bool,
     spilling: Option<JoinHandle<Result<(RunReader, EventBuffer)>>>,
+    /// What was written out, in bytes of memory.
+    spilled: usize,
     /// In the order of arrival, with how often their events were merged.
     runs: Vec<(u32, Run)>,
 }
@@ -28,7 +34,8 @@ impl Sorter {
     /// Spills to `folder`, with several threads in the background.
     pub(crate) fn new(folder: SpillFolder, memory: usize, threads: usize) -> Self {
         let buffer = EventBuffer::default();
-        Self { buffer, folder, memory, in_background: threads > 1, spilling: None, runs: Vec::new() }
+        let in_background = threads > 1;
+        Self { buffer, folder, memory, in_background, spilling: None, spilled: 0, runs: Vec::new() }
     }
 
     pub(crate) fn folder(&self) -> &SpillFolder {
@@ -55,12 +62,14 @@ impl Sorter {
         let spare = self.wait()?;
         let full = std::mem::replace(&mut self.buffer, spare);
         let folder = self.folder.clone();
+        self.spilled = self.spilled.saturating_add(full.memory());
+        let compress = self.spilled > self.memory.saturating_mul(UNCOMPRESSED);
         if self.in_background {
-            let thread = std::thread::Builder::new().spawn(move || write_out(full, &folder));
+            let thread = std::thread::Builder::new().spawn(move || write_out(full, &folder, compress));
             self.spilling = Some(thread.map_err(Error::io("cannot start a thread"))?);
             return Ok(());
         }
-        let (run, spare) = write_out(full, &folder)?;
+        let (run, spare) = write_out(full, &folder, compress)?;
         self.buffer = spare;
         self.add_run(run)
     }
@@ -113,7 +122,7 @@ impl Sorter {
     }
 
     fn merge_into_one(&self, runs: Vec<Run>) -> Result<Run> {
-        let mut merged = RunWriter::new(&self.folder)?;
+        let mut merged = RunWriter::new(&self.folder, true)?;
         Merge::new(runs)?.for_each(|event| merged.add(event))?;
         Ok(Run::Spilled(Box::new(merged.finish()?)))
     }
@@ -133,9 +142,13 @@ impl Drop for Sorter {
 }
 
 /// Sorts a buffer and writes it out; returns the run and the buffer, emptied.
-fn write_out(mut buffer: EventBuffer, folder: &SpillFolder) -> Result<(RunReader, EventBuffer)> {
+fn write_out(
+    mut buffer: EventBuffer,
+    folder: &SpillFolder,
+    compress: bool,
+) -> Result<(RunReader, EventBuffer)> {
     buffer.sort();
-    let mut run = RunWriter::new(folder)?;
+    let mut run = RunWriter::new(folder, compress)?;
     for at in 0..buffer.len() {
         run.add(&buffer.event(at))?;
         buffer.forget(at);
