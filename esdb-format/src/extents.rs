@@ -17,7 +17,7 @@ use crate::codecs::Codecs;
 use crate::compression::{Codec, Compressor};
 use crate::error::{Error, Result, Section};
 use crate::limits;
-use crate::packed::{FRAME, decode_frame, encode_column};
+use crate::packed::{FRAME, decode_frame, encode_column, gcd};
 use crate::page::{CLOSED, PageBuilder};
 use crate::tables::{Extent, RunEntry};
 use crate::tree::Leaf;
@@ -125,14 +125,6 @@ fn encode(section: Section, entries: &[RunEntry], only_start: usize, out: &mut V
         let only = entries.iter().filter_map(|entry| entry.only_grouping.as_ref());
         column(only.map(|grouping| grouping.len() as u64).collect(), out);
     }
-}
-
-/// The greatest common divisor; that of 0 and a number is the number.
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while let Some(rest) = a.checked_rem(b) {
-        (a, b) = (b, rest);
-    }
-    a
 }
 
 /// What a leaf says of one of its keys.

@@ -332,6 +332,17 @@ pub(crate) fn bits(value: u64) -> usize {
     (u64::BITS.saturating_sub(value.leading_zeros())) as usize
 }
 
+/// The greatest common divisor, by which the differences of a column are divided; that of 0 and a number is the number.
+pub(crate) fn gcd(mut a: u64, mut b: u64) -> u64 {
+    // The usual end of the search, without a division.
+    while b != 1
+        && let Some(rest) = a.checked_rem(b)
+    {
+        (a, b) = (b, rest);
+    }
+    if b == 1 { 1 } else { a }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -6,7 +6,7 @@ use crate::compression::Compressor;
 use crate::error::{Error, Result};
 use crate::interner::{Interner, Numbered, Translation};
 use crate::limits;
-use crate::packed::encode_column;
+use crate::packed::{encode_column, gcd};
 use crate::strings::{Strings, put_string};
 
 /// Events in file order, on their way into one block.
@@ -380,18 +380,6 @@ impl BlockDraft {
         encode_column(&places, &mut out);
         out
     }
-}
-
-/// The greatest common divisor; gcd(n, 0) is n.
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    // The usual end of the search, without a division.
-    if b == 1 {
-        return 1;
-    }
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 /// A frame of fewer events than these …
