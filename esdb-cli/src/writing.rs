@@ -48,7 +48,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_enum, help_heading = "Output")]
     codec: Option<CodecArg>,
 
-    /// Level of zstd, from -7 to 22 [default: 3]
+    /// Level of zstd, from -7 to 22; 0 is 3, or 1 where that does as well on the first events [default: 0]
     #[arg(
         long,
         value_name = "N",

@@ -15,16 +15,16 @@ pub enum Codec {
     Snappy,
     /// LZ4, block format: the fastest to read.
     Lz4,
-    /// Zstandard at a level from -7 to 22; the smallest, and the default at level 3.
+    /// Zstandard at a level from -7 to 22; the smallest, and the default at level 0.
     Zstd {
-        /// The compression level.
+        /// The compression level. A writer makes 3 of 0, or 1 where that does as well on the first events (spec §10).
         level: i32,
     },
 }
 
 impl Default for Codec {
     fn default() -> Self {
-        Self::Zstd { level: 3 }
+        Self::Zstd { level: 0 }
     }
 }
 

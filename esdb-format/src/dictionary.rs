@@ -36,6 +36,12 @@ const PROBE: usize = 16 << 10;
 /// … so many behind them.
 const PROBED: usize = 256 << 10;
 
+/// The level that is left to the writer is the first of these, or the second one if a sample of so many bytes grows by at most one part in
+/// so many with it.
+const LEVELS: [i32; 2] = [3, 1];
+const ENOUGH: usize = 1 << 20;
+const MOST_GROWTH: usize = 100;
+
 /// How hard the dictionary itself is compressed.
 const LEVEL: i32 = 12;
 
@@ -230,6 +236,20 @@ fn may_win(codec: Codec, sample: &[u8], frames: &[usize]) -> bool {
     behind.is_empty() || with.is_err() || without.is_err() || with.ok() < without.ok()
 }
 
+/// The codec with the level that is used, where it is left to the writer (spec §10).
+///
+/// `dictionary` is the file's.
+pub(crate) fn with_level(codec: Codec, dictionary: &[u8], sample: &[u8], frames: &[usize]) -> Result<Codec> {
+    if codec != (Codec::Zstd { level: 0 }) {
+        return Ok(codec);
+    }
+    let [usual, fast] = LEVELS.map(|level| Codec::Zstd { level });
+    let len = |codec| compressed_len(codec, dictionary, sample, frames);
+    let most = |len: usize| len.saturating_add(len / MOST_GROWTH);
+    let is_as_good = sample.len() >= ENOUGH && len(fast)? <= most(len(usual)?);
+    Ok(if is_as_good { fast } else { usual })
+}
+
 /// How many frames hold the first `bytes`.
 fn count_of(frames: &[usize], bytes: usize) -> usize {
     let mut sum = 0_usize;
@@ -284,6 +304,26 @@ mod tests {
             assert!(read_section(&damaged, 64, expected).is_err(), "byte {at}");
             assert!(read_section(&file[..at].to_vec(), 64, expected).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn the_level_suits_the_sample() {
+        let random = |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24;
+        let digits: Vec<u8> = (0..150_000).flat_map(|i| format!("{:010}", random(i)).into_bytes()).collect();
+        let words = ["lamp", "chair", "garden", "light", "delivery", "broken", "thank", "please"];
+        let word = |i: u64| {
+            format!("{} ", words[(random(i / 5) as usize ^ random(i) as usize % 5) % 8]).into_bytes()
+        };
+        let text: Vec<u8> = (0..250_000).flat_map(word).collect();
+        let level = |codec, sample: &[u8]| {
+            with_level(codec, &[], sample, &vec![8_192; sample.len() / 8_192]).unwrap().level()
+        };
+        let left = Codec::default();
+        assert_eq!((level(left, &digits), level(left, &text)), (1, 3));
+        // Of less too little is at stake, and who says a level gets it.
+        assert_eq!(level(left, &digits[..ENOUGH - 1]), 3);
+        assert_eq!(level(Codec::Zstd { level: 3 }, &digits), 3);
+        assert_eq!(with_level(Codec::Lz4, &[], &digits, &[8_192]).unwrap(), Codec::Lz4);
     }
 
     /// Text that looks like a dictionary, and is none, is no reason to give up.

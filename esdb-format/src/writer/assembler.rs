@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::scribe::{Assembled, Scribe, Unfinished};
 use crate::block::{BlockDraft, FrameCuts};
 use crate::compression::Codec;
-use crate::dictionary::{Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
+use crate::dictionary::{self, Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::error::{Error, Result};
 use crate::header::Layout;
 use crate::interner::Translation;
@@ -198,8 +198,8 @@ impl Assembler {
                 return Ok(());
             }
         };
-        let Plan { unit, codec, frame_size, threads, memory, .. } = self.plan;
-        let dictionary = self.train(&drafts, giant_follows)?;
+        let Plan { unit, frame_size, threads, memory, .. } = self.plan;
+        let (dictionary, codec) = self.train(&drafts, giant_follows)?;
         let layout = Layout {
             unit,
             codec,
@@ -217,8 +217,8 @@ impl Assembler {
         Ok(())
     }
 
-    /// The dictionary of the first events, if it wins (spec §10).
-    fn train(&self, drafts: &[BlockDraft], giant_follows: bool) -> Result<Option<Dictionary>> {
+    /// The dictionary of the first events, if it wins, and the codec with its level (spec §10).
+    fn train(&self, drafts: &[BlockDraft], giant_follows: bool) -> Result<(Option<Dictionary>, Codec)> {
         let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), giant_follows);
         'drafts: for draft in drafts {
             let mut cuts = self.plan.cuts();
@@ -240,7 +240,11 @@ impl Assembler {
             }
             frames.push(frame);
         }
-        Dictionary::train(self.plan.codec, &sample, &frames, is_full, self.plan.threads > 1)
+        let Plan { codec, threads, .. } = self.plan;
+        let dictionary = Dictionary::train(codec, &sample, &frames, is_full, threads > 1)?;
+        let bytes = dictionary.as_ref().map(|dictionary| dictionary.bytes()).unwrap_or_default();
+        let codec = dictionary::with_level(codec, bytes, &sample, &frames)?;
+        Ok((dictionary, codec))
     }
 
     /// Ends the blocks where they are, to be read again and merged with others.

@@ -52,7 +52,7 @@ const PASS_ON: usize = 4 << 20;
 /// The cache of who verifies what was written, in bytes: it is read once, from front to back.
 const VERIFY_CACHE: usize = 1 << 20;
 
-/// How a file is written. By default: milliseconds, zstd level 3, frames of 8 KiB, 256 MiB of memory, one thread for
+/// How a file is written. By default: milliseconds, zstd, frames of 8 KiB, 256 MiB of memory, one thread for
 /// each core.
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
@@ -98,7 +98,7 @@ impl WriterOptions {
         self
     }
 
-    /// The codec of payload frames and strings. Default: zstd at level 3; zstd levels go from -7 to 22.
+    /// The codec of payload frames and strings. Default: zstd at a level that suits the first events, 3 or 1; its levels go from -7 to 22.
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
