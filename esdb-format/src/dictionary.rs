@@ -311,9 +311,8 @@ mod tests {
         let random = |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24;
         let digits: Vec<u8> = (0..150_000).flat_map(|i| format!("{:010}", random(i)).into_bytes()).collect();
         let words = ["lamp", "chair", "garden", "light", "delivery", "broken", "thank", "please"];
-        let word = |i: u64| {
-            format!("{} ", words[(random(i / 5) as usize ^ random(i) as usize % 5) % 8]).into_bytes()
-        };
+        let word =
+            |i: u64| format!("{} ", words[(random(i / 5) ^ (random(i) % 5)) as usize % 8]).into_bytes();
         let text: Vec<u8> = (0..250_000).flat_map(word).collect();
         let level = |codec, sample: &[u8]| {
             with_level(codec, &[], sample, &vec![8_192; sample.len() / 8_192]).unwrap().level()
