@@ -89,7 +89,7 @@ impl CodecLimits {
                 0 => Vec::new(),
                 len => train(events, len as usize)?,
             };
-            let mut machine = Machine::new(*codec, &dictionary)?;
+            let mut machine = Machine::new(file.codec(), &dictionary)?;
             let mut stored = vec![Vec::new(); limits.frames.len()];
             let seconds = median(1, || {
                 limits

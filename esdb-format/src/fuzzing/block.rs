@@ -1,6 +1,6 @@
 //! The columns of a block.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Choices;
