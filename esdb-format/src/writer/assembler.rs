@@ -1,5 +1,6 @@
 //! From events in file order to blocks, and with them to a file.
 
+use super::has_failed;
 use super::ordered::{Ordered, OrderedPairs};
 use super::output::Output;
 use super::pipeline::Pipeline;
@@ -7,7 +8,7 @@ use super::scribe::{Assembled, Scribe, Unfinished};
 use crate::block::{BlockDraft, FrameCuts};
 use crate::compression::Codec;
 use crate::dictionary::{self, Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::header::Layout;
 use crate::interner::Translation;
 use crate::limits;
@@ -148,7 +149,7 @@ impl Assembler {
         let draft = self.take_draft();
         match &mut self.stage {
             Stage::Writing(pipeline) => return pipeline.add(draft),
-            Stage::Ended => return Err(ended()),
+            Stage::Ended => return Err(has_failed()),
             Stage::Waiting(waiting) => {
                 waiting.data += draft.payload().len();
                 waiting.keys += draft.key_bytes();
@@ -171,7 +172,7 @@ impl Assembler {
         let draft = self.take_draft();
         match &mut self.stage {
             Stage::Writing(pipeline) => pipeline.encode_here(&draft, data),
-            _ => Err(ended()),
+            _ => Err(has_failed()),
         }
     }
 
@@ -262,11 +263,7 @@ impl Assembler {
         self.start(false)?;
         match self.stage {
             Stage::Writing(pipeline) => pipeline.finish(),
-            _ => Err(ended()),
+            _ => Err(has_failed()),
         }
     }
-}
-
-fn ended() -> Error {
-    Error::Invalid("writing has failed before".into())
 }

@@ -139,7 +139,7 @@ fn lock(scribe: &Mutex<Scribe>) -> MutexGuard<'_, Scribe> {
 }
 
 fn lost_worker() -> Error {
-    Error::Invalid("a thread that encodes blocks ended early".into())
+    Error::Invalid("a thread that encodes or writes blocks ended early".into())
 }
 
 impl Pool {
@@ -243,7 +243,7 @@ mod tests {
             let _ = sender.send(write());
         });
         let result = ended.recv_timeout(Duration::from_secs(60)).expect("it waits for ever");
-        assert_eq!(result.unwrap_err().to_string(), "a thread that encodes blocks ended early");
+        assert_eq!(result.unwrap_err().to_string(), "a thread that encodes or writes blocks ended early");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
