@@ -12,7 +12,7 @@ pub(crate) struct Codecs {
     codec: Codec,
     dictionary: OnceLock<Dictionary>,
     frames_unpacked: AtomicU64,
-    /// Whether checksums of frames are compared.
+    /// Whether checksums of frames and label areas are compared.
     checks: bool,
 }
 
@@ -37,6 +37,11 @@ pub(crate) struct FrameAt {
 impl Codecs {
     pub(crate) fn new(codec: Codec, checks: bool) -> Self {
         Self { codec, dictionary: OnceLock::new(), frames_unpacked: AtomicU64::new(0), checks }
+    }
+
+    /// Whether checksums are compared that ride along with decompression.
+    pub(crate) fn checks(&self) -> bool {
+        self.checks
     }
 
     /// Whether [`set_dictionary`](Self::set_dictionary) was called.

@@ -30,7 +30,7 @@ const TAIL: u64 = 64 << 10;
 
 /// A file that was opened: everything that readers and scans share.
 pub(crate) struct OpenFile {
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     pub(crate) footer: Footer,
     pub(crate) facts: Facts,
     /// What was read to open the file, and where it begins.
@@ -145,7 +145,7 @@ macro_rules! cached {
 
 impl OpenFile {
     /// Reads the tail, and nothing in proportion to events, spaces or indexes.
-    pub(crate) fn open(source: Box<dyn Source>, cache_bytes: usize, checks: bool) -> Result<Self> {
+    pub(crate) fn open(source: Arc<dyn Source>, cache_bytes: usize, checks: bool) -> Result<Self> {
         let len = source.len();
         let tail_len = if source.is_memory() { Footer::SIZE as u64 } else { TAIL }.min(len);
         let tail_offset = len.saturating_sub(tail_len);
@@ -242,7 +242,7 @@ impl OpenFile {
     fn read_columns(&self, entry: &BlockEntry) -> Result<Columns> {
         let Handle { offset, checksum, .. } = entry.handle;
         let expected = self.checks.then_some(checksum);
-        let columns = read_columns(&*self.source, offset, expected, &self.footer.layout, &self.codecs)?;
+        let columns = read_columns(&self.source, offset, expected, &self.footer.layout, &self.codecs)?;
         check_entry(columns.head(), entry)?;
         Ok(columns)
     }
@@ -426,7 +426,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.esdb");
         WriterOptions::new().create(&path).unwrap().finish().unwrap();
-        let file = OpenFile::open(Box::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
+        let file = OpenFile::open(Arc::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
         let frame = |events: u64| {
             let places: Vec<Place> = (0..events).map(|ordinal| Place { ordinal, run: 0 }).collect();
             let mut bytes = Vec::new();
@@ -455,7 +455,7 @@ mod tests {
             writer.add(Event::new(&space, i, &data).grouping(&grouping).index("name", &grouping)).unwrap();
         }
         writer.finish().unwrap();
-        let file = OpenFile::open(Box::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
+        let file = OpenFile::open(Arc::new(std::fs::read(path).unwrap()), 1 << 20, true).unwrap();
         let file = Arc::new(file);
         let mut blocks = file.blocks().cursor();
         assert!(blocks.next().unwrap());
@@ -464,7 +464,7 @@ mod tests {
         let (rows, frames) = (columns.rows(), columns.frames().unwrap().len());
         assert_eq!((rows, frames), (3_000, 500));
         let starts_and_times = rows * (size_of::<u32>() + size_of::<i64>());
-        let stored = columns.head().columns_len as usize;
+        let stored = columns.head().rows_len as usize;
         let least = stored + starts_and_times + frames * size_of::<(u32, u64, usize, u32)>();
         assert!((least..2 * least).contains(&columns.memory()), "{} of {least}", columns.memory());
         let indexes = file.indexes(&columns).unwrap();
@@ -492,7 +492,7 @@ mod tests {
         let bytes = std::fs::read(path).unwrap();
         assert!(bytes.len() < 8 << 20, "{} bytes", bytes.len());
 
-        let file = Arc::new(OpenFile::open(Box::new(bytes), CACHE, true).unwrap());
+        let file = Arc::new(OpenFile::open(Arc::new(bytes), CACHE, true).unwrap());
         let reader = crate::Reader { file: Arc::clone(&file) };
         for event in reader.scan() {
             assert_eq!(event.unwrap().indexes().unwrap().count(), 1);

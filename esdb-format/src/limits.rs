@@ -94,9 +94,10 @@ mod tests {
                 offset: 0,
                 first_ordinal,
                 count: count as u32,
-                columns_len: 9,
+                rows_len: 9,
+                labels_len: 0,
                 payload_len: payload_len as u64,
-                columns_checksum: 0,
+                rows_checksum: 0,
                 checksum: 0,
             };
             Head::decode(&head.encode(&LAYOUT), 0, &LAYOUT)

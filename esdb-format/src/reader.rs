@@ -52,8 +52,8 @@ impl ReaderOptions {
         self
     }
 
-    /// Whether checksums of pages and payload frames are compared on every read. Default: yes. Without them a damaged file can
-    /// give wrong answers. Those of a block's head and columns are always compared.
+    /// Whether checksums of pages, label areas of blocks and payload frames are compared on every read. Default: yes. Without them a damaged file can
+    /// give wrong answers. Those of a block's head and row areas are always compared.
     #[must_use]
     pub fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;
@@ -81,7 +81,7 @@ impl ReaderOptions {
     ///
     /// Those of [`Reader::open`].
     pub fn open_source(&self, source: Box<dyn Source>) -> Result<Reader> {
-        Ok(Reader { file: Arc::new(OpenFile::open(source, self.cache, self.checks)?) })
+        Ok(Reader { file: Arc::new(OpenFile::open(source.into(), self.cache, self.checks)?) })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading a block's columns (spec §5.2). Runs are decoded at once, the other areas when they are asked for.
+//! Reading a block's columns (spec §5.2). Runs are decoded at once, the other row areas when they are asked for; label areas are also
+//! read only then.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,18 +14,21 @@ use crate::packed::Marks;
 use super::get_or_decode;
 use super::head::Head;
 use super::indexes::{IndexColumn, Indexes};
+use super::labels::{LabelArea, LabelBytes, Labels};
 use super::part::Part;
 use super::payload::{FrameTable, decode_starts};
 use super::runs::{Keys, Runs};
 
-/// A block's columns, checked and owned. Payload frames stay in the file.
+/// A block's columns: the row areas, checked and owned, and the way to the label areas. Payload frames stay in the file.
 ///
 /// What strings take when they are decoded cannot be told beforehand: keys and index values are decoded apart, for
 /// somebody else to keep.
 pub(crate) struct Columns {
     head: Head,
+    /// The row areas, behind their directory.
     bytes: Vec<u8>,
     areas: Areas,
+    labels: Labels,
     runs: Runs,
     codecs: Arc<Codecs>,
     marks: RowMarks,
@@ -37,17 +41,14 @@ pub(crate) struct Columns {
     starts: OnceLock<Arc<Vec<u32>>>,
 }
 
-/// Where the areas lie inside the columns, and how many things they hold.
+/// Where the row areas lie, and how much some areas hold.
 struct Areas {
     frames_count: usize,
     keys_len: usize,
     values_len: usize,
-    keys: Range<usize>,
     times: Range<usize>,
     lengths: Range<usize>,
     frames: Range<usize>,
-    values: Range<usize>,
-    indexes: Vec<Range<usize>>,
 }
 
 /// Where the frames of the times and lengths begin in their areas.
@@ -82,14 +83,19 @@ impl Columns {
     /// So many parts cost about as much as the whole.
     pub(crate) const FEW_PARTS: usize = 12;
 
-    /// Decodes columns whose checksum was compared.
+    /// Decodes row areas whose checksum was compared.
     ///
     /// # Errors
     ///
     /// Corrupt if the directory or the runs break a rule.
-    pub(crate) fn decode(head: Head, bytes: Vec<u8>, codecs: Arc<Codecs>) -> Result<Self> {
+    pub(crate) fn decode(
+        head: Head,
+        bytes: Vec<u8>,
+        labels: LabelBytes,
+        codecs: Arc<Codecs>,
+    ) -> Result<Self> {
         let rows = head.count as usize;
-        let start = head.columns_offset();
+        let start = head.rows_offset();
         let mut decoder = Decoder::new(&bytes, start, Section::Block);
         let spaces = decoder.varint_up_to(rows as u64, "number of spaces", "B6")?;
         let groupings = decoder.varint_up_to(rows as u64, "number of groupings", "B6")?;
@@ -99,18 +105,32 @@ impl Columns {
             let reason = format!("{spaces} spaces, {groupings} groupings, {frames_count} frames");
             return Err(decoder.corrupt("B6", reason));
         }
-        let most = bytes.len() as u64;
-        let keys_len = decoder.varint_up_to(limits::AREA as u64, "length of the keys", "L1")?;
-        let mut lens = [0; 5];
+        let mut lens = [0; 4];
         for len in &mut lens {
-            *len = decoder.varint_up_to(most, "length of an area", "B4")?;
+            *len = decoder.varint_up_to(bytes.len() as u64, "length of an area", "B4")?;
         }
+        let mut labels_len = 0;
+        let mut label_area = |decoder: &mut Decoder<'_>| -> Result<LabelArea> {
+            let left = head.labels_len as usize - labels_len;
+            let len = decoder.varint_up_to(left as u64, "length of a label area", "B4")?;
+            let range = labels_len..labels_len + len;
+            labels_len = range.end;
+            Ok(LabelArea { range, checksum: decoder.u32("B4")? })
+        };
+        let keys_len = decoder.varint_up_to(limits::AREA as u64, "length of the keys", "L1")?;
+        let keys = label_area(&mut decoder)?;
         let values_len = decoder.varint_up_to(limits::AREA as u64, "length of the values", "L1")?;
-        let values_stored = decoder.varint_up_to(most, "length of an area", "B4")?;
-        let mut index_lens = Vec::new();
+        let values = label_area(&mut decoder)?;
+        let mut columns = Vec::new();
         for _ in 0..names {
-            index_lens.push(decoder.varint_up_to(most, "length of an index column", "B4")?);
+            columns.push(label_area(&mut decoder)?);
         }
+        if labels_len != head.labels_len as usize {
+            let reason = format!("label areas of {labels_len} bytes, the head states {}", head.labels_len);
+            return Err(decoder.corrupt("B4", reason));
+        }
+        let (offset, checks) = (head.labels_offset(), codecs.checks());
+        let labels = Labels { bytes: labels, offset, keys, values, columns, checks };
 
         let mut next = bytes.len() - decoder.remaining();
         let mut area = |len: usize| -> Result<Range<usize>> {
@@ -119,22 +139,19 @@ impl Columns {
             next += len;
             Ok(start..next)
         };
-        let [keys, runs, times, lengths, frames] = lens;
-        let (keys, runs) = (area(keys)?, area(runs)?);
-        let (times, lengths, frames) = (area(times)?, area(lengths)?, area(frames)?);
-        let values = area(values_stored)?;
-        let indexes = index_lens.into_iter().map(area).collect::<Result<_>>()?;
+        let [runs, times, lengths, frames] = lens;
+        let (runs, times, lengths, frames) = (area(runs)?, area(times)?, area(lengths)?, area(frames)?);
         decoder.finish("B4")?;
         let runs = Decoder::new(&bytes[runs.clone()], start + runs.start as u64, Section::Block);
         let runs = Runs::decode(runs, spaces, groupings, rows)?;
-        let areas =
-            Areas { frames_count, keys_len, values_len, keys, times, lengths, frames, values, indexes };
+        let areas = Areas { frames_count, keys_len, values_len, times, lengths, frames };
         let marks = RowMarks::set(&areas, &bytes, start, groupings, rows)?;
         let (frames, times, starts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(Self {
             head,
             bytes,
             areas,
+            labels,
             runs,
             codecs,
             marks,
@@ -157,7 +174,7 @@ impl Columns {
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>()
             + self.bytes.capacity()
-            + self.areas.indexes.capacity() * size_of::<Range<usize>>()
+            + self.labels.memory()
             + self.runs.memory()
             + 3 * Marks::memory(self.rows())
             + FrameTable::memory(self.areas.frames_count)
@@ -165,23 +182,28 @@ impl Columns {
     }
 
     fn area(&self, range: &Range<usize>) -> Decoder<'_> {
-        Decoder::new(&self.bytes[range.clone()], self.area_offset(range), Section::Block)
-    }
-
-    fn area_offset(&self, range: &Range<usize>) -> u64 {
-        self.head.columns_offset() + range.start as u64
+        let offset = self.head.rows_offset() + range.start as u64;
+        Decoder::new(&self.bytes[range.clone()], offset, Section::Block)
     }
 
     /// Hands the `len` bytes of a compressed area to `decode`.
     fn unpacked<T>(
         &self,
-        range: &Range<usize>,
+        mut stored: Decoder<'_>,
         len: usize,
         decode: impl FnOnce(Decoder<'_>) -> Result<T>,
     ) -> Result<T> {
-        let offset = self.area_offset(range);
-        let bytes = self.codecs.unpack_area(&self.bytes[range.clone()], len, Section::Block, offset)?;
+        let offset = stored.offset();
+        let bytes = self.codecs.unpack_area(stored.rest(), len, Section::Block, offset)?;
         decode(Decoder::unpacked(&bytes, offset, Section::Block))
+    }
+
+    /// Reads all label areas, for nothing but their checksums.
+    pub(crate) fn check_labels(&self) -> Result<()> {
+        let mut buffer = Vec::new();
+        self.labels.area(&self.labels.keys, &mut buffer)?;
+        self.labels.indexes(&mut buffer)?;
+        Ok(())
     }
 
     /// Which rows belong to which grouping, which groupings to which space.
@@ -191,7 +213,9 @@ impl Columns {
 
     /// Decodes spaces and groupings.
     pub(crate) fn decode_keys(&self) -> Result<Keys> {
-        self.unpacked(&self.areas.keys, self.areas.keys_len, |area| Keys::decode(area, &self.runs))
+        let mut buffer = Vec::new();
+        let stored = self.labels.area(&self.labels.keys, &mut buffer)?;
+        self.unpacked(stored, self.areas.keys_len, |area| Keys::decode(area, &self.runs))
     }
 
     /// Where the payload frames are.
@@ -269,18 +293,20 @@ impl Columns {
 
     /// Decodes the index values of all rows.
     pub(crate) fn decode_indexes(&self) -> Result<Indexes> {
-        let columns: Vec<_> = self.areas.indexes.iter().map(|range| self.area(range)).collect();
-        self.unpacked(&self.areas.values, self.areas.values_len, |area| {
-            Indexes::decode(area, columns, self.rows())
-        })
+        let mut buffer = Vec::new();
+        let (values, columns) = self.labels.indexes(&mut buffer)?;
+        self.unpacked(values, self.areas.values_len, |area| Indexes::decode(area, columns, self.rows()))
     }
 
     /// Decodes the values that the rows have for one name; `None` if no row has one.
     pub(crate) fn decode_index(&self, name: &[u8]) -> Result<Option<IndexColumn>> {
-        self.unpacked(&self.areas.values, self.areas.values_len, |mut area| {
-            match Indexes::seek(&mut area, self.areas.indexes.len(), name)? {
+        let Labels { values, columns, .. } = &self.labels;
+        let (mut buffer, mut column) = (Vec::new(), Vec::new());
+        let values = self.labels.area(values, &mut buffer)?;
+        self.unpacked(values, self.areas.values_len, |mut area| {
+            match Indexes::seek(&mut area, columns.len(), name)? {
                 Some(number) => {
-                    let column = self.area(&self.areas.indexes[number]);
+                    let column = self.labels.area(&columns[number], &mut column)?;
                     IndexColumn::decode(&mut area, column, self.rows()).map(Some)
                 }
                 None => Ok(None),
@@ -374,7 +400,7 @@ mod tests {
             columns.whole().unwrap();
             let held = size_of::<Columns>()
                 + columns.bytes.capacity()
-                + columns.areas.indexes.capacity() * size_of::<Range<usize>>()
+                + columns.labels.memory()
                 + (columns.runs.space_ends.capacity() + columns.runs.grouping_ends.capacity()) * 4
                 + Marks::memory(1)
                 + Marks::memory(rows - 1)
@@ -397,7 +423,7 @@ mod tests {
             let mut bytes = whole.bytes.clone();
             bytes[at] = count;
             let codecs = Arc::new(Codecs::new(Codec::None, true));
-            let error = Columns::decode(whole.head, bytes, codecs).err();
+            let error = Columns::decode(whole.head, bytes, LabelBytes::AtHand(Vec::new()), codecs).err();
             let problem = error.and_then(|error| error.problem().cloned()).unwrap();
             assert_eq!(problem.rule, "B6", "{count} at {at}");
             // The runs would not add up either.

@@ -34,8 +34,9 @@ pub(crate) struct BlockDraft {
 pub(crate) struct EncodedBlock {
     pub(crate) first_ordinal: u64,
     pub(crate) count: u32,
-    pub(crate) columns: Vec<u8>,
-    pub(crate) columns_checksum: u32,
+    pub(crate) rows: Vec<u8>,
+    pub(crate) rows_checksum: u32,
+    pub(crate) labels: Vec<u8>,
     pub(crate) frames: Vec<u8>,
     pub(crate) frame_count: u64,
     pub(crate) first_timestamp: i64,
@@ -189,43 +190,42 @@ impl BlockDraft {
         encode_column(&self.lens, &mut lengths);
         let (values, columns) = self.encode_indexes();
 
-        let (mut stored_keys, mut stored_values) = (Vec::new(), Vec::new());
-        areas.append(&keys, &mut stored_keys)?;
-        areas.append(&values, &mut stored_values)?;
+        let mut labels = Vec::new();
+        let mut piece = |area: &[u8]| -> Result<(usize, u32)> {
+            let start = labels.len();
+            let len = areas.append(area, &mut labels)?;
+            Ok((len, checksum(&labels[start..])))
+        };
+        let (stored_keys, stored_values) = (piece(&keys)?, piece(&values)?);
+        columns.iter().for_each(|column| labels.extend_from_slice(column));
+
         let mut out = Vec::new();
-        for number in [
-            self.spaces.len(),
-            self.groupings.len(),
-            frame_count,
-            columns.len(),
-            keys.len(),
-            stored_keys.len(),
-            runs.len(),
-            times.len(),
-            lengths.len(),
-            frames_area.len(),
-            values.len(),
-            stored_values.len(),
-        ] {
+        let counts = [self.spaces.len(), self.groupings.len(), frame_count, columns.len()];
+        let row_areas = [&runs, &times, &lengths, &frames_area];
+        for number in counts.into_iter().chain(row_areas.map(Vec::len)) {
             out.put_varint(number as u64);
+        }
+        for (plain, (len, sum)) in [(&keys, stored_keys), (&values, stored_values)] {
+            out.put_varint(plain.len() as u64);
+            out.put_varint(len as u64);
+            out.put_u32(sum);
         }
         for column in &columns {
             out.put_varint(column.len() as u64);
+            out.put_u32(checksum(column));
         }
-        for area in [&stored_keys, &runs, &times, &lengths, &frames_area, &stored_values] {
+        for area in row_areas {
             out.extend_from_slice(area);
         }
-        for column in &columns {
-            out.extend_from_slice(column);
-        }
-        if u32::try_from(out.len()).is_err() {
+        if u32::try_from(out.len().max(labels.len())).is_err() {
             return Err(Error::Invalid("the columns of a block exceed 4 GiB".into()));
         }
         Ok(EncodedBlock {
             first_ordinal: self.first_ordinal,
             count: self.len() as u32,
-            columns_checksum: checksum(&out),
-            columns: out,
+            rows_checksum: checksum(&out),
+            rows: out,
+            labels,
             frames: payload,
             frame_count: frame_count as u64,
             first_timestamp: self.timestamps.iter().copied().min().unwrap_or(0),
@@ -386,7 +386,7 @@ impl BlockDraft {
 const FEW_EVENTS: usize = 32;
 
 /// … may be so many times longer than the frame size: what large events share is to be found, too.
-const FEW_EVENTS_SIZES: usize = 8;
+const FEW_EVENTS_SIZES: usize = 16;
 
 /// Decides where frames end (spec B10).
 #[derive(Clone, Copy)]

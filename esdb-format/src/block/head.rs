@@ -14,9 +14,13 @@ pub(crate) struct Head {
     pub(crate) offset: u64,
     pub(crate) first_ordinal: u64,
     pub(crate) count: u32,
-    pub(crate) columns_len: u32,
+    /// The length of the row areas, the directory before them included.
+    pub(crate) rows_len: u32,
+    /// The length of the label areas.
+    pub(crate) labels_len: u32,
     pub(crate) payload_len: u64,
-    pub(crate) columns_checksum: u32,
+    /// That of the row areas.
+    pub(crate) rows_checksum: u32,
     /// The checksum of the head itself, which stands for the whole block in handles.
     pub(crate) checksum: u32,
 }
@@ -40,7 +44,7 @@ impl Traits {
 }
 
 impl Head {
-    pub(crate) const SIZE: usize = 56;
+    pub(crate) const SIZE: usize = 60;
     pub(crate) const MARKER: [u8; 8] = *b"\x89ESDBB\r\n";
 
     /// The head's bytes; sets its checksum.
@@ -50,9 +54,10 @@ impl Head {
         out.put_u64(self.offset);
         out.put_u64(self.first_ordinal);
         out.put_u32(self.count);
-        out.put_u32(self.columns_len);
+        out.put_u32(self.rows_len);
+        out.put_u32(self.labels_len);
         out.put_u64(self.payload_len);
-        out.put_u32(self.columns_checksum);
+        out.put_u32(self.rows_checksum);
         out.put_u32(layout.dictionary_checksum);
         out.put_u8(layout.unit.code());
         out.put_u8(layout.codec.code());
@@ -111,9 +116,10 @@ impl Head {
             offset,
             first_ordinal: fields.u64("B1")?,
             count: fields.u32("B1")?,
-            columns_len: fields.u32("B1")?,
+            rows_len: fields.u32("B1")?,
+            labels_len: fields.u32("B1")?,
             payload_len: fields.u64("B1")?,
-            columns_checksum: fields.u32("B1")?,
+            rows_checksum: fields.u32("B1")?,
             checksum: sum,
         };
         let traits = decode_traits(&mut fields)?;
@@ -133,9 +139,14 @@ impl Head {
         Ok((head, traits))
     }
 
+    /// The length of the row areas and the label areas.
+    pub(crate) fn columns_len(&self) -> u64 {
+        u64::from(self.rows_len).saturating_add(self.labels_len.into())
+    }
+
     /// The length of the whole block.
     pub(crate) fn block_len(&self) -> u64 {
-        self.payload_len.saturating_add(u64::from(self.columns_len)).saturating_add(Self::SIZE as u64)
+        self.payload_len.saturating_add(self.columns_len()).saturating_add(Self::SIZE as u64)
     }
 
     /// The ordinal behind the block's last event.
@@ -143,14 +154,19 @@ impl Head {
         self.first_ordinal.saturating_add(self.count.into())
     }
 
-    /// Where the columns begin in the file.
-    pub(crate) fn columns_offset(&self) -> u64 {
+    /// Where the row areas begin in the file, and with them the columns.
+    pub(crate) fn rows_offset(&self) -> u64 {
         self.offset.saturating_add(Self::SIZE as u64)
+    }
+
+    /// Where the label areas begin in the file.
+    pub(crate) fn labels_offset(&self) -> u64 {
+        self.rows_offset().saturating_add(self.rows_len.into())
     }
 
     /// Where the payload frames begin in the file.
     pub(crate) fn payload_offset(&self) -> u64 {
-        self.columns_offset().saturating_add(u64::from(self.columns_len))
+        self.rows_offset().saturating_add(self.columns_len())
     }
 }
 
@@ -179,9 +195,10 @@ mod tests {
             offset: 99,
             first_ordinal: 1 << 33,
             count: 4096,
-            columns_len: 70_000,
+            rows_len: 70_000,
+            labels_len: 30_000,
             payload_len: 1 << 20,
-            columns_checksum: 5,
+            rows_checksum: 5,
             checksum: 0,
         };
         let bytes = head.encode(&LAYOUT);

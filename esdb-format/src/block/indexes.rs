@@ -324,7 +324,7 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::block::{BlockDraft, Columns, FrameCuts, Head};
+    use crate::block::{BlockDraft, Columns, FrameCuts, Head, LabelBytes};
     use crate::codecs::Codecs;
     use crate::compression::{Codec, Compressor};
 
@@ -349,12 +349,14 @@ pub(super) mod tests {
             offset: 0,
             first_ordinal: 0,
             count: block.count,
-            columns_len: block.columns.len() as u32,
+            rows_len: block.rows.len() as u32,
+            labels_len: block.labels.len() as u32,
             payload_len: block.frames.len() as u64,
-            columns_checksum: block.columns_checksum,
+            rows_checksum: 0,
             checksum: 0,
         };
-        Columns::decode(head, block.columns, Arc::new(Codecs::new(Codec::None, true))).unwrap()
+        let codecs = Arc::new(Codecs::new(Codec::None, true));
+        Columns::decode(head, block.rows, LabelBytes::AtHand(block.labels), codecs).unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Event blocks: up to 4,096 events, complete in themselves (spec §5).
 //!
 //! ```text
-//! head │ columns: keys · runs · times · lengths · frames · values · index columns │ payload frames …
+//! head │ rows: directory · runs · times · lengths · frames │ labels: keys · values · index columns │ payload frames …
 //! ```
 
 #[allow(
@@ -14,6 +14,7 @@ mod columns;
 mod draft;
 mod head;
 mod indexes;
+mod labels;
 mod part;
 mod payload;
 mod runs;
@@ -22,6 +23,7 @@ pub(crate) use columns::Columns;
 pub(crate) use draft::{BlockDraft, EncodedBlock, FrameCuts};
 pub(crate) use head::{Head, Traits};
 pub(crate) use indexes::{Entries, IndexColumn, Indexes, RowPairs};
+pub(crate) use labels::LabelBytes;
 pub(crate) use part::Part;
 pub(crate) use payload::FrameTable;
 pub(crate) use runs::Keys;
@@ -95,11 +97,12 @@ fn get_or_decode<T>(cell: &OnceLock<T>, decode: impl FnOnce() -> Result<T>) -> R
 pub(crate) fn read_block(
     source: &(impl Source + ?Sized),
     offset: u64,
-    expected: Option<u32>,
     layout: &header::Layout,
     codecs: &Arc<Codecs>,
 ) -> Result<Block> {
-    Block::new(read_columns(source, offset, expected, layout, codecs)?)
+    let head = read_head(source, offset, layout)?;
+    let columns = read(source, head.rows_offset(), head.columns_len(), Section::Block, "B4")?;
+    decode_columns(head, &columns, codecs)
 }
 
 /// Decodes a block of which all bytes are at hand. See [`read_columns`].
@@ -121,29 +124,38 @@ pub(crate) fn decode_block(
     }
     let mut parts = Decoder::new(bytes, offset, Section::Block);
     parts.take(Head::SIZE, "B1")?;
-    let columns = parts.take(head.columns_len as usize, "B4")?;
-    check(head.columns_checksum, columns, Section::Block, head.columns_offset(), "B1")?;
-    Block::new(Columns::decode(head, columns.to_vec(), Arc::clone(codecs))?)
+    decode_columns(head, parts.take(head.columns_len() as usize, "B4")?, codecs)
 }
 
-/// Reads head and columns of the block at `offset`, with all checksums compared.
+/// Decodes the columns of a block, all of which are at hand, with all checksums compared.
+pub(crate) fn decode_columns(head: Head, columns: &[u8], codecs: &Arc<Codecs>) -> Result<Block> {
+    let mut parts = Decoder::new(columns, head.rows_offset(), Section::Block);
+    let rows = parts.take(head.rows_len as usize, "B4")?;
+    check(head.rows_checksum, rows, Section::Block, head.rows_offset(), "B1")?;
+    let labels = LabelBytes::AtHand(parts.rest().to_vec());
+    let columns = Columns::decode(head, rows.to_vec(), labels, Arc::clone(codecs))?;
+    columns.check_labels()?;
+    Block::new(columns)
+}
+
+/// Reads head and row areas of the block at `offset`, with their checksums compared; the label areas stay in the file.
 ///
 /// `expected` is the head's checksum as a handle states it.
 pub(crate) fn read_columns(
-    source: &(impl Source + ?Sized),
+    source: &Arc<dyn Source>,
     offset: u64,
     expected: Option<u32>,
     layout: &header::Layout,
     codecs: &Arc<Codecs>,
 ) -> Result<Columns> {
-    let head = read_head(source, offset, layout)?;
+    let head = read_head(&**source, offset, layout)?;
     if let Some(expected) = expected {
         compare(expected, head.checksum, Section::Block, offset, "T1")?;
     }
-    let start = head.columns_offset();
-    let columns = read(source, start, u64::from(head.columns_len), Section::Block, "B4")?;
-    check(head.columns_checksum, &columns, Section::Block, start, "B1")?;
-    Columns::decode(head, columns, Arc::clone(codecs))
+    let start = head.rows_offset();
+    let rows = read(&**source, start, head.rows_len.into(), Section::Block, "B4")?;
+    check(head.rows_checksum, &rows, Section::Block, start, "B1")?;
+    Columns::decode(head, rows, LabelBytes::InFile(Arc::clone(source)), Arc::clone(codecs))
 }
 
 pub(crate) fn read_head(

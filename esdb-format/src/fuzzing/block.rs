@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Choices;
-use crate::block::{BlockDraft, Columns, FrameCuts, Head};
+use crate::block::{BlockDraft, Columns, FrameCuts, Head, LabelBytes};
 use crate::codecs::Codecs;
 use crate::compression::{Codec, Compressor};
 
@@ -13,22 +13,27 @@ pub fn columns(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let Some(codec) = Codec::from_code(choices.small() as u8 % 4, 1) else { return };
     let (rows, payload_len) = (choices.number(2) as u32 % 4096 + 1, choices.number(2));
-    if let Some(columns) = decode(codec, rows, payload_len, choices.0) {
+    let rows_len = choices.number(2) as usize;
+    if let Some(columns) = decode(codec, rows, payload_len, choices.0, rows_len) {
         ask(&columns);
     }
 }
 
-fn decode(codec: Codec, rows: u32, payload_len: u64, columns: &[u8]) -> Option<Columns> {
+/// Columns of which so many bytes are row areas, and the rest label areas. No checksum is compared.
+fn decode(codec: Codec, rows: u32, payload_len: u64, columns: &[u8], rows_len: usize) -> Option<Columns> {
+    let (row_areas, label_areas) = columns.split_at(rows_len.min(columns.len()));
     let head = Head {
         offset: 100,
         first_ordinal: 0,
         count: rows,
-        columns_len: columns.len() as u32,
+        rows_len: row_areas.len() as u32,
+        labels_len: label_areas.len() as u32,
         payload_len,
-        columns_checksum: 0,
+        rows_checksum: 0,
         checksum: 0,
     };
-    Columns::decode(head, columns.to_vec(), Arc::new(Codecs::new(codec, true))).ok()
+    let labels = LabelBytes::AtHand(label_areas.to_vec());
+    Columns::decode(head, row_areas.to_vec(), labels, Arc::new(Codecs::new(codec, false))).ok()
 }
 
 /// Asks for every part, whatever becomes of the others.
@@ -128,7 +133,9 @@ pub fn build_columns(bytes: &[u8]) {
     let frame_size = 256 << (choices.small() % 5);
     let cuts = FrameCuts::new(frame_size, rows.len());
     let block = draft.encode(&data, cuts, &mut compressor(), &mut compressor()).expect("encoded");
-    let columns = decode(codec, block.count, block.frames.len() as u64, &block.columns).expect("whole");
+    let (stored, rows_len) = ([block.rows.as_slice(), &block.labels].concat(), block.rows.len());
+    let payload_len = block.frames.len() as u64;
+    let columns = decode(codec, block.count, payload_len, &stored, rows_len).expect("whole");
     ask(&columns);
     let (times, keys) = (columns.times().expect("whole"), columns.decode_keys().expect("whole"));
     let indexes = columns.decode_indexes().expect("whole");
@@ -140,18 +147,20 @@ pub fn build_columns(bytes: &[u8]) {
         );
         assert!(indexes.pairs(at).eq(row.3.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))));
     }
-    let (mut damaged, mut count, mut payload_len) = (block.columns, block.count, block.frames.len() as u64);
+    let (mut damaged, mut count, mut payload_len, mut rows_len) =
+        (stored, block.count, payload_len, rows_len);
     while !choices.is_empty() {
         let at = choices.number(2) as usize % damaged.len().max(1);
-        match choices.small() % 6 {
+        match choices.small() % 7 {
             0 => damaged.truncate(at),
+            4 => rows_len = at,
             1 => damaged.insert(at, choices.number(1) as u8),
             2 => count = count.wrapping_add(choices.number(1) as u32).wrapping_sub(128).clamp(1, 4096),
             3 => payload_len = choices.sized(),
             _ => damaged.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= choices.number(1) as u8),
         }
     }
-    if let Some(columns) = decode(codec, count, payload_len, &damaged) {
+    if let Some(columns) = decode(codec, count, payload_len, &damaged, rows_len) {
         ask(&columns);
     }
 }

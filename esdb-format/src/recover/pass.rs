@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::{Block, Columns, Head, Traits};
-use crate::checksum::check;
+use crate::block::{Block, Head, Traits, decode_columns};
 use crate::codec::load_u64;
 use crate::codecs::{Codecs, FrameAt};
 use crate::dictionary::{self, read_any_section};
@@ -123,8 +122,8 @@ impl<'a> Pass<'a> {
 
     /// Head and columns of a block, all of it decoded.
     fn columns(&mut self, head: Head) -> Result<Block> {
-        let start = head.columns_offset();
-        let Some(bytes) = self.chunks.get(start, head.columns_len as usize)? else {
+        let start = head.rows_offset();
+        let Some(bytes) = self.chunks.get(start, head.columns_len() as usize)? else {
             return Err(Error::corrupt(
                 Section::Block,
                 head.offset,
@@ -132,8 +131,7 @@ impl<'a> Pass<'a> {
                 "the file ends inside its columns",
             ));
         };
-        check(head.columns_checksum, bytes, Section::Block, start, "B1")?;
-        let block = Block::new(Columns::decode(head, bytes.to_vec(), Arc::clone(&self.codecs))?)?;
+        let block = decode_columns(head, bytes, &self.codecs)?;
         block.frames()?;
         block.whole()?;
         block.indexes()?;

@@ -85,7 +85,7 @@ impl Walk<'_> {
     fn find_blocks_by_themselves(&mut self, mut ordinal: u64) {
         while ordinal < self.file.footer.events {
             let (source, layout) = (self.file.source(), &self.file.footer.layout);
-            let block = read_block(source, self.at, None, layout, self.file.codecs());
+            let block = read_block(source, self.at, layout, self.file.codecs());
             let Some(block) = self.found.ok(block) else { return };
             self.at = self.at.saturating_add(block.head().block_len());
             ordinal = block.head().end_ordinal();

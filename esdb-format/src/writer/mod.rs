@@ -52,7 +52,7 @@ const PASS_ON: usize = 4 << 20;
 /// The cache of who verifies what was written, in bytes: it is read once, from front to back.
 const VERIFY_CACHE: usize = 1 << 20;
 
-/// How a file is written. By default: milliseconds, zstd, frames of 8 KiB, 256 MiB of memory, one thread for
+/// How a file is written. By default: milliseconds, zstd, frames of 4 KiB, 256 MiB of memory, one thread for
 /// each core.
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
@@ -73,7 +73,7 @@ impl Default for WriterOptions {
         Self {
             unit: Unit::default(),
             codec: Codec::default(),
-            frame_size: 8 << 10,
+            frame_size: 4 << 10,
             memory: 256 << 20,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             max_event: 64 << 20,
@@ -105,7 +105,7 @@ impl WriterOptions {
         self
     }
 
-    /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 8 KiB. Larger frames are smaller
+    /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 4 KiB. Larger frames are smaller
     /// in all, smaller frames make a single event cheaper to reach. Frames of fewer than 32 events grow up to eight times
     /// as long.
     #[must_use]

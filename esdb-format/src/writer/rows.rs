@@ -49,7 +49,7 @@ impl<S: Source> BlockRows<S> {
             self.current = None;
             return Ok(false);
         }
-        let block = read_block(&self.source, self.blocks.start, None, &self.layout, &self.codecs)?;
+        let block = read_block(&self.source, self.blocks.start, &self.layout, &self.codecs)?;
         self.blocks.start += block.head().block_len();
         block.frames()?;
         block.whole()?;

@@ -95,13 +95,15 @@ impl Scribe {
             offset: self.output.offset(),
             first_ordinal: block.first_ordinal,
             count: block.count,
-            columns_len: block.columns.len() as u32,
+            rows_len: block.rows.len() as u32,
+            labels_len: block.labels.len() as u32,
             payload_len: block.frames.len() as u64,
-            columns_checksum: block.columns_checksum,
+            rows_checksum: block.rows_checksum,
             checksum: 0,
         };
         self.output.write(&head.encode(&self.layout))?;
-        self.output.write(&block.columns)?;
+        self.output.write(&block.rows)?;
+        self.output.write(&block.labels)?;
         self.output.write(&block.frames)?;
         self.statistics.blocks += 1;
         self.statistics.frames += block.frame_count;
