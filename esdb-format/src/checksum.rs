@@ -26,6 +26,15 @@ pub(crate) fn checksum_of_both(first: &[u8], second: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// The same, and the checksum of the second piece alone, which is read once.
+pub(crate) fn checksum_of_both_and_second(first: &[u8], second: &[u8]) -> (u32, u32) {
+    let (mut both, mut alone) = (crc32fast::Hasher::new(), crc32fast::Hasher::new());
+    both.update(first);
+    alone.update(second);
+    both.combine(&alone);
+    (both.finalize(), alone.finalize())
+}
+
 /// Compares a checksum with that of `bytes`, which stand at `offset`.
 pub(crate) fn check(
     expected: u32,

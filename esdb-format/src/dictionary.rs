@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 
-use crate::checksum::{check, checksum, checksum_of_both, compare};
+use crate::checksum::{check, checksum, checksum_of_both, checksum_of_both_and_second, compare};
 use crate::codec::{Decoder, Encode};
 use crate::compression::{Codec, Compressor, unpack};
 use crate::error::{Error, Result, Section};
@@ -199,7 +199,7 @@ pub(crate) fn read_any_section(
     let corrupt = |rule, reason: String| Error::corrupt(Section::Dictionary, offset, rule, reason);
     // One read for all of it.
     let len = most_of_section(len).min(source.len().saturating_sub(offset));
-    let section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
+    let mut section = read(source, offset, len.max(Dictionary::HEAD as u64), Section::Dictionary, "D2")?;
     let (head, rest) = section.split_at(Dictionary::HEAD);
     let mut fields = Decoder::new(head, offset, Section::Dictionary);
     if fields.take(8, "D2")? != MARKER {
@@ -214,14 +214,22 @@ pub(crate) fn read_any_section(
     let content = offset.saturating_add(Dictionary::HEAD as u64);
     let stored = Decoder::new(rest, content, Section::Dictionary).take(stored_len, "D2")?;
     let (sealed, _) = head.split_at(Dictionary::HEAD - 4);
-    let found = checksum_of_both(sealed, stored);
+    let (found, sum_stored) = checksum_of_both_and_second(sealed, stored);
     compare(section_sum, found, Section::Dictionary, offset, "D2")?;
     if own != offset {
         return Err(corrupt("D2", format!("offset is {own}, {offset} expected")));
     }
-    let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
-    unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
-    check(sum, &bytes, Section::Dictionary, offset, "D2")?;
+    let bytes = if stored_len == len as usize {
+        compare(sum, sum_stored, Section::Dictionary, offset, "D2")?;
+        section.truncate(Dictionary::HEAD.saturating_add(stored_len));
+        section.drain(..Dictionary::HEAD);
+        section
+    } else {
+        let (codec, mut bytes) = (Codec::Zstd { level: LEVEL }, Vec::new());
+        unpack(codec, stored, len as usize, None, &mut bytes, Section::Dictionary, content)?;
+        check(sum, &bytes, Section::Dictionary, offset, "D2")?;
+        bytes
+    };
     Ok((bytes, sum, Dictionary::HEAD.saturating_add(stored_len) as u64))
 }
 

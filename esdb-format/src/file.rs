@@ -28,6 +28,9 @@ use crate::tree::{Pages, Tree};
 /// How much of the end is read to open a file (spec §3.5), in bytes.
 const TAIL: u64 = 64 << 10;
 
+/// The same where further reads cost little: the usual roots and facts.
+const SHORT_TAIL: u64 = 8 << 10;
+
 /// A file that was opened: everything that readers and scans share.
 pub(crate) struct OpenFile {
     source: Arc<dyn Source>,
@@ -147,7 +150,7 @@ impl OpenFile {
     /// Reads the tail, and nothing in proportion to events, spaces or indexes.
     pub(crate) fn open(source: Arc<dyn Source>, cache_bytes: usize, checks: bool) -> Result<Self> {
         let len = source.len();
-        let tail_len = if source.is_memory() { Footer::SIZE as u64 } else { TAIL }.min(len);
+        let tail_len = if source.is_memory() { SHORT_TAIL } else { TAIL }.min(len);
         let tail_offset = len.saturating_sub(tail_len);
         let tail = read(&*source, tail_offset, tail_len, Section::Footer, "F2")?;
         if !tail.ends_with(&Footer::MAGIC) {

@@ -44,7 +44,7 @@ impl MappedFile {
             return Ok(None);
         }
         // SAFETY: a map may change under us when somebody else writes to the file. No reference into it outlives
-        // a copy: `read_at` and `append` copy bytes out, and all checks and decoding work on the copy. Changed bytes
+        // a copy: `read_at` and `read_into` copy bytes out, and all checks and decoding work on the copy. Changed bytes
         // are then the same as damaged bytes. Truncation is the caller's contract, stated at `Reader::open`.
         #[expect(unsafe_code, reason = "mapping is the purpose of this module")]
         let map = unsafe { Mmap::map(self.file.file())? };
@@ -69,11 +69,10 @@ impl Source for MappedFile {
         Ok(())
     }
 
-    fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-        match self.map()? {
-            Some(map) => buffer.extend_from_slice(slice(map, offset, len)?),
-            None => self.file.append(offset, len, buffer)?,
-        }
+    fn read_into(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let Some(map) = self.map()? else { return self.file.read_into(offset, len, buffer) };
+        buffer.clear();
+        buffer.extend_from_slice(slice(map, offset, len)?);
         Ok(())
     }
 }

@@ -182,31 +182,25 @@ impl Marks {
         count.div_ceil(FRAME).saturating_add(1).saturating_mul(size_of::<u32>())
     }
 
-    /// Decodes the values `wanted` and hands them to `each`, a part of a frame at a time. `area` is at the beginning of what
-    /// the marks were set in.
-    pub(crate) fn decode(
-        &self,
-        mut area: Decoder<'_>,
-        wanted: Range<usize>,
-        mut each: impl FnMut(&[u64]) -> Result<()>,
-    ) -> Result<()> {
+    /// Decodes the values `wanted`. `area` is at the beginning of what the marks were set in.
+    pub(crate) fn decode(&self, mut area: Decoder<'_>, wanted: Range<usize>) -> Result<Vec<u64>> {
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let mut skipped = wanted.start % FRAME;
+        let skipped = wanted.start % FRAME;
         let first = wanted.start.saturating_sub(skipped);
-        let Some(&start) = self.starts.get(first / FRAME) else {
+        let Some(&start) = self.starts.get(first / FRAME).filter(|_| wanted.end <= self.count) else {
             return Err(area.corrupt("I1", format!("no value {} in the column", wanted.start)));
         };
         area.take(start as usize, "I1")?;
         let needed = self.count.min(wanted.end.next_multiple_of(FRAME)).saturating_sub(first);
-        let mut left = wanted.len();
+        let (mut values, mut skipped) = (Vec::with_capacity(wanted.len()), skipped);
         decode_column(&mut area, needed, |frame| {
-            let frame = frame.get(skipped..).unwrap_or_default();
-            let frame = frame.get(..left).unwrap_or(frame);
-            (skipped, left) = (0, left.saturating_sub(frame.len()));
-            each(frame)
-        })
+            let left = wanted.len().saturating_sub(values.len());
+            values.extend(frame.iter().skip(std::mem::take(&mut skipped)).take(left));
+            Ok(())
+        })?;
+        Ok(values)
     }
 }
 
@@ -404,13 +398,7 @@ mod tests {
         for (start, end) in
             [(0, 0), (0, 1), (5, 130), (128, 256), (127, 129), (300, 700), (699, 700), (700, 700)]
         {
-            let mut part = Vec::new();
-            let area = Decoder::new(&bytes, 0, Section::Block);
-            let each = |some: &[u64]| {
-                part.extend_from_slice(some);
-                Ok(())
-            };
-            marks.decode(area, start..end, each).unwrap();
+            let part = marks.decode(Decoder::new(&bytes, 0, Section::Block), start..end).unwrap();
             assert_eq!(part, values[start..end]);
         }
     }

@@ -38,15 +38,14 @@ pub trait Source: Send + Sync {
     /// [`io::ErrorKind::UnexpectedEof`] if the source ends before; what the storage reports otherwise.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Appends the `len` bytes from `offset` on to `buffer`.
+    /// Makes `buffer` hold the `len` bytes from `offset` on, and nothing else.
     ///
     /// # Errors
     ///
     /// Those of [`read_at`](Self::read_at).
-    fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let start = buffer.len();
-        buffer.resize(start.saturating_add(len), 0);
-        self.read_at(offset, buffer.get_mut(start..).unwrap_or_default())
+    fn read_into(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.resize(len, 0);
+        self.read_at(offset, buffer)
     }
 }
 
@@ -70,7 +69,8 @@ impl Source for Vec<u8> {
         Ok(())
     }
 
-    fn append(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn read_into(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
         buffer.extend_from_slice(slice(self, offset, len)?);
         Ok(())
     }
@@ -122,9 +122,8 @@ pub(crate) fn copy(
         let reason = format!("{len} bytes needed, the file ends at {}", source.len());
         return Err(Error::corrupt(section, offset, rule, reason));
     }
-    buffer.clear();
     source
-        .append(offset, len as usize, buffer)
+        .read_into(offset, len as usize, buffer)
         .map_err(|error| Error::io(format!("cannot read {len} bytes of {section} at byte {offset}"))(error))
 }
 
@@ -172,14 +171,24 @@ pub fn open_plain(path: impl AsRef<Path>) -> Result<Box<dyn Source>> {
 
 /// Opens a file to read, and refuses what has no length of its own: folders, pipes, devices.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
-    // Asked before opening: opening a pipe waits for its writer.
-    let metadata = std::fs::metadata(path)?;
+    let file = open_at_once(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    let file = File::open(path)?;
-    let len = file.metadata()?.len();
-    Ok((file, len))
+    Ok((file, metadata.len()))
+}
+
+/// Opens without waiting for the other end of a pipe.
+#[cfg(unix)]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 impl<F: StoredFile> Source for PlainFile<F> {

@@ -1,5 +1,7 @@
 //! Front-coded lists of byte strings (spec §4.2): each string says how much of the one before it it repeats.
 
+use std::ops::Range;
+
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;
@@ -80,6 +82,41 @@ impl Strings {
             (false, [_]) => 0..self.bytes.len(),
             (false, [.., start, _]) => *start as usize..self.bytes.len(),
         };
+        let start = self.bytes.len();
+        self.append(decoder, &previous)?;
+        Ok(self.bytes.get(start..).unwrap_or_default())
+    }
+
+    /// Decodes a list of `count` front-coded strings and appends them. Each for whose place in the list `ascends` says so must be
+    /// greater than the one before; `broken` is the rule otherwise, and what is said.
+    pub(crate) fn decode_list(
+        &mut self,
+        decoder: &mut Decoder<'_>,
+        count: usize,
+        broken: (&'static str, &str),
+        mut ascends: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        self.ends.reserve(count.min(decoder.remaining()));
+        self.bytes.reserve(decoder.remaining());
+        let mut previous = 0..0;
+        for place in 0..count {
+            let start = self.bytes.len();
+            let shared = self.append(decoder, &previous)?;
+            let string = start..self.bytes.len();
+            let differs = |string: &Range<usize>| {
+                self.bytes.get(string.start.saturating_add(shared)..string.end).unwrap_or_default()
+            };
+            if place > 0 && ascends(place) && !is_less(differs(&previous), differs(&string)) {
+                return Err(decoder.corrupt(broken.0, broken.1));
+            }
+            previous = string;
+        }
+        Ok(())
+    }
+
+    /// Decodes a string that comes behind the one at `previous`; returns how much both share at least.
+    #[inline]
+    fn append(&mut self, decoder: &mut Decoder<'_>, previous: &Range<usize>) -> Result<usize> {
         let shared = decoder.varint("B4")?;
         let suffix = decoder.varint("B4")?;
         if shared > previous.len() as u64 {
@@ -94,11 +131,24 @@ impl Strings {
         if self.bytes.len().saturating_add(shared).saturating_add(suffix.len()) > limits::AREA {
             return Err(decoder.corrupt("L1", format!("keys of a block exceed {} bytes", limits::AREA)));
         }
-        let start = self.bytes.len();
-        self.bytes.extend_from_within(previous.start..previous.start.saturating_add(shared));
-        self.bytes.extend_from_slice(suffix);
+        if shared > 0 {
+            self.bytes.extend_from_within(previous.start..previous.start.saturating_add(shared));
+        }
+        if !suffix.is_empty() {
+            self.bytes.extend_from_slice(suffix);
+        }
         self.ends.push(self.bytes.len() as u32);
-        Ok(self.bytes.get(start..).unwrap_or_default())
+        Ok(shared)
+    }
+}
+
+/// Compares two strings, of which the first bytes usually tell.
+#[inline]
+fn is_less(a: &[u8], b: &[u8]) -> bool {
+    match (a.first(), b.first()) {
+        (None, Some(_)) => true,
+        (Some(a), Some(b)) if a != b => a < b,
+        _ => a < b,
     }
 }
 

@@ -252,7 +252,11 @@ impl Columns {
         if often || rows.len() * 2 >= self.rows() {
             return self.whole();
         }
-        let (times, starts) = (self.decode_times(rows.clone())?, self.decode_starts(rows.clone())?);
+        let times = match self.times.get() {
+            Some(times) => times[rows.clone()].to_vec(),
+            None => self.decode_times(rows.clone())?,
+        };
+        let starts = self.decode_starts(rows.clone())?;
         Ok(Part::new(rows.start, Arc::new(times), Arc::new(starts)))
     }
 
@@ -270,25 +274,17 @@ impl Columns {
         }
         let area = self.area(&self.areas.times);
         let (first_run, last_run) = (self.runs.grouping_of(rows.start), self.runs.grouping_of(rows.end - 1));
-        let mut firsts = Vec::with_capacity(last_run + 1 - first_run);
-        self.marks.firsts.decode(area.clone(), first_run..last_run + 1, |some| {
-            firsts.extend_from_slice(some);
-            Ok(())
-        })?;
+        let firsts = self.marks.firsts.decode(area.clone(), first_run..last_run + 1)?;
         if rows.len() == self.rows() && firsts.iter().copied().min() != Some(0) {
             return Err(decoder.corrupt("B5", "smallest timestamp is not the first one of any grouping"));
         }
         let start = self.runs.rows_of(first_run).start;
         // A run has one delta less than rows.
-        let deltas = start - first_run..rows.end - 1 - last_run;
-        let runs = firsts.into_iter().zip(&self.runs.grouping_ends[first_run..]);
-        let times = Vec::with_capacity(rows.len());
-        let mut sums =
-            Sums { base, step, runs, run_end: start, row: start, time: base, kept_from: rows.start, times };
-        let beyond = || decoder.corrupt("B5", "timestamp exceeds 64 bits");
-        sums.begin().ok_or_else(beyond)?;
-        self.marks.deltas.decode(area, deltas, |some| sums.add(some).ok_or_else(beyond))?;
-        Ok(sums.times)
+        let wanted = start - first_run..rows.end - 1 - last_run;
+        let deltas = self.marks.deltas.decode(area, wanted)?;
+        let sums = Sums { base, step, firsts: &firsts, deltas: &deltas };
+        let runs = (start, &self.runs.grouping_ends[first_run..=last_run]);
+        sums.times(runs, rows).ok_or_else(|| decoder.corrupt("B5", "timestamp exceeds 64 bits"))
     }
 
     /// Decodes the index values of all rows.
@@ -315,69 +311,71 @@ impl Columns {
     }
 }
 
-/// Timestamps that are being added up: the first one of each run lies some steps behind `base`, each other as many behind the
-/// one before as its delta says.
-struct Sums<R> {
+/// What the timestamps of some runs are added up from: the first one of each run lies some steps behind `base`, each other as many
+/// behind the one before as its delta says.
+struct Sums<'a> {
     base: i64,
     step: u64,
-    /// Of the runs that have not begun, the first one's steps and the row behind the last one.
-    runs: R,
-    run_end: usize,
-    /// The row of the next timestamp, and the timestamp before it.
-    row: usize,
-    time: i64,
-    /// Timestamps of earlier rows are not wanted.
-    kept_from: usize,
-    times: Vec<i64>,
+    firsts: &'a [u64],
+    deltas: &'a [u64],
 }
 
-impl<'a, R: Iterator<Item = (u64, &'a u32)>> Sums<R> {
-    /// Begins the next run if the last one is over, and so on. `None` if a timestamp leaves 64 bits.
-    fn begin(&mut self) -> Option<()> {
-        while self.row == self.run_end
-            && let Some((first, &end)) = self.runs.next()
-        {
-            self.time = self.base.checked_add_unsigned(first.checked_mul(self.step)?)?;
-            if self.row >= self.kept_from {
-                self.times.push(self.time);
+impl Sums<'_> {
+    /// The timestamps of `rows`. The runs begin at a row, and end behind others. `None` if a timestamp leaves 64 bits.
+    fn times(&self, (mut start, ends): (usize, &[u32]), rows: Range<usize>) -> Option<Vec<i64>> {
+        let mut times = Vec::with_capacity(rows.len());
+        let (cannot_leave, mut deltas) = (self.cannot_leave_64_bits(), self.deltas);
+        for (&first, &end) in self.firsts.iter().zip(ends) {
+            let end = (end as usize).min(rows.end);
+            let (run, after) = deltas.split_at(end - start - 1);
+            let unwanted = rows.start.saturating_sub(start);
+            if cannot_leave {
+                self.add_run(first, run, unwanted, &mut times);
+            } else {
+                self.add_run_checked(first, run, unwanted, &mut times)?;
             }
-            self.row += 1;
-            self.run_end = end as usize;
+            (start, deltas) = (end, after);
         }
-        Some(())
+        Some(times)
     }
 
-    /// Adds further deltas, of one run or several. `None` if a timestamp leaves 64 bits.
-    fn add(&mut self, mut deltas: &[u64]) -> Option<()> {
-        while !deltas.is_empty() {
-            let (here, rest) = deltas.split_at(deltas.len().min(self.run_end - self.row));
-            self.add_to_run(here)?;
-            self.begin()?;
-            deltas = rest;
-        }
-        Some(())
+    /// Whether no sum leaves 64 bits, as none does if it would not with the largest numbers each time: all their bits together are no
+    /// less than these.
+    fn cannot_leave_64_bits(&self) -> bool {
+        let most = |numbers: &[u64]| numbers.iter().fold(0, |all, number| all | number);
+        let steps = most(self.deltas).checked_mul(self.deltas.len() as u64);
+        let steps = steps.and_then(|steps| steps.checked_add(most(self.firsts)));
+        let furthest = steps.and_then(|steps| steps.checked_mul(self.step));
+        furthest.is_some_and(|furthest| self.base.checked_add_unsigned(furthest).is_some())
     }
 
-    fn add_to_run(&mut self, deltas: &[u64]) -> Option<()> {
-        let unwanted = self.kept_from.saturating_sub(self.row).min(deltas.len());
-        self.row += deltas.len();
-        // No sum overflows if it would not with the largest delta each time; all deltas' bits together are no less than that.
-        let most = deltas.iter().fold(0, |all, delta| all | delta);
-        let furthest = most.checked_mul(self.step).and_then(|delta| delta.checked_mul(deltas.len() as u64));
-        if furthest.and_then(|furthest| self.time.checked_add_unsigned(furthest)).is_some() {
-            let (before, wanted) = deltas.split_at(unwanted);
-            let mut time = self.time.wrapping_add_unsigned(before.iter().sum::<u64>() * self.step);
-            self.times.extend(wanted.iter().map(|&delta| {
-                time = time.wrapping_add_unsigned(delta * self.step);
-                time
-            }));
-            self.time = time;
-            return Some(());
+    /// Appends the timestamps of a run, but for some at its beginning.
+    fn add_run(&self, first: u64, deltas: &[u64], unwanted: usize, times: &mut Vec<i64>) {
+        let (before, wanted) = deltas.split_at(unwanted);
+        let steps = before.iter().sum::<u64>() + first;
+        let mut time = self.base.wrapping_add_unsigned(steps * self.step);
+        times.push(time);
+        times.extend(wanted.iter().map(|&delta| {
+            time = time.wrapping_add_unsigned(delta * self.step);
+            time
+        }));
+    }
+
+    fn add_run_checked(
+        &self,
+        first: u64,
+        deltas: &[u64],
+        unwanted: usize,
+        times: &mut Vec<i64>,
+    ) -> Option<()> {
+        let mut time = self.base.checked_add_unsigned(first.checked_mul(self.step)?)?;
+        if unwanted == 0 {
+            times.push(time);
         }
-        for (at, &delta) in deltas.iter().enumerate() {
-            self.time = self.time.checked_add_unsigned(delta.checked_mul(self.step)?)?;
+        for (at, &delta) in (1..).zip(deltas) {
+            time = time.checked_add_unsigned(delta.checked_mul(self.step)?)?;
             if at >= unwanted {
-                self.times.push(self.time);
+                times.push(time);
             }
         }
         Some(())

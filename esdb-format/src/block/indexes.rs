@@ -135,12 +135,7 @@ impl IndexColumn {
     pub(super) fn decode(area: &mut Decoder<'_>, column: Decoder<'_>, rows: usize) -> Result<Self> {
         let count = value_count(area)?;
         let mut values = Strings::default();
-        for place in 0..count {
-            values.decode(area, place == 0)?;
-            if place.checked_sub(1).is_some_and(|before| values.get(before) >= values.get(place)) {
-                return Err(area.corrupt("B8", "index values do not ascend"));
-            }
-        }
+        values.decode_list(area, count, ("B8", "index values do not ascend"), |_| true)?;
         values.shrink();
         Ok(Self { values, entries: Entries::decode(column, rows, count)? })
     }

@@ -88,22 +88,19 @@ impl FrameTable {
 /// Where the data of some rows begins, counted from the first of them; one more for the end.
 pub(super) fn decode_starts(lengths: Decoder<'_>, marks: &Marks, rows: Range<usize>) -> Result<Vec<u32>> {
     let here = lengths.clone();
-    let mut starts = Vec::with_capacity(rows.len().saturating_add(1));
+    let lens = marks.decode(lengths, rows)?;
+    // No sum overflows if no value exceeds the limit: there are few.
+    if lens.iter().fold(0, |all, len| all | len) > limits::DATA as u64 {
+        return Err(too_long(&here));
+    }
+    let mut starts = Vec::with_capacity(lens.len().saturating_add(1));
     let mut end = 0_u64;
     starts.push(0);
-    marks.decode(lengths, rows, |lens| {
-        // No sum of a frame overflows if no value exceeds the limit.
-        let all_bits = lens.iter().fold(0, |all, len| all | len);
-        if all_bits > limits::DATA as u64 {
-            return Err(too_long(&here));
-        }
-        starts.extend(lens.iter().map(|&len| {
-            end = end.saturating_add(len);
-            end as u32
-        }));
-        if end > (limits::DATA + limits::BLOCK_DATA) as u64 { Err(too_long(&here)) } else { Ok(()) }
-    })?;
-    Ok(starts)
+    starts.extend(lens.iter().map(|&len| {
+        end = end.saturating_add(len);
+        end as u32
+    }));
+    if end > (limits::DATA + limits::BLOCK_DATA) as u64 { Err(too_long(&here)) } else { Ok(starts) }
 }
 
 fn too_long(lengths: &Decoder<'_>) -> Error {

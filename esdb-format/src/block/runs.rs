@@ -76,27 +76,13 @@ fn run_of(ends: &[u32], place: usize) -> usize {
 
 impl Keys {
     pub(super) fn decode(mut area: Decoder<'_>, runs: &Runs) -> Result<Self> {
-        let mut spaces = Strings::default();
-        for place in 0..runs.space_ends.len() {
-            spaces.decode(&mut area, place == 0)?;
-            if place.checked_sub(1).is_some_and(|before| spaces.get(before) >= spaces.get(place)) {
-                return Err(area.corrupt("B5", "spaces do not ascend"));
-            }
-        }
-        let mut groupings = Strings::default();
-        for place in 0..runs.grouping_ends.len() {
-            groupings.decode(&mut area, place == 0)?;
-        }
+        let (mut spaces, mut groupings) = (Strings::default(), Strings::default());
+        spaces.decode_list(&mut area, runs.space_ends.len(), ("B5", "spaces do not ascend"), |_| true)?;
+        let mut firsts = runs.space_ends.iter().map(|&end| end as usize).peekable();
+        let is_of_the_same_space = |place| firsts.next_if_eq(&place).is_none();
+        let broken = ("B5", "groupings do not ascend");
+        groupings.decode_list(&mut area, runs.grouping_ends.len(), broken, is_of_the_same_space)?;
         area.finish("B4")?;
-        let mut start = 0;
-        for &end in &runs.space_ends {
-            for (before, place) in (start..end as usize).zip((start..end as usize).skip(1)) {
-                if groupings.get(before) >= groupings.get(place) {
-                    return Err(area.corrupt("B5", "groupings do not ascend"));
-                }
-            }
-            start = end as usize;
-        }
         spaces.shrink();
         groupings.shrink();
         Ok(Self { spaces, groupings })
@@ -129,14 +115,15 @@ pub(super) fn decode_ends(decoder: &mut Decoder<'_>, count: usize, total: usize)
     let offset = decoder.offset();
     let wrong = || Error::corrupt(Section::Block, offset, "B6", format!("runs do not add up to {total}"));
     decode_column(decoder, count, |frame| {
-        for &less_one in frame {
-            sum = sum.saturating_add(less_one).saturating_add(1);
-            if sum > total as u64 {
-                return Err(wrong());
-            }
-            ends.push(sum as u32);
+        // No sum of a frame overflows if no value exceeds the total.
+        if frame.iter().fold(0, |all, less_one| all | less_one) > total.next_power_of_two() as u64 {
+            return Err(wrong());
         }
-        Ok(())
+        ends.extend(frame.iter().map(|less_one| {
+            sum = sum.wrapping_add(less_one.wrapping_add(1));
+            sum as u32
+        }));
+        if sum > total as u64 { Err(wrong()) } else { Ok(()) }
     })?;
     if sum != total as u64 {
         return Err(wrong());

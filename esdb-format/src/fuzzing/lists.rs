@@ -202,11 +202,9 @@ pub fn column(bytes: &[u8]) {
     let marks = Marks::set(&mut decoder, stored.len(), count);
     let mut part = Vec::new();
     if let (Ok(marks), true) = (&marks, start <= end) {
-        let found = marks.decode(Decoder::new(stored, 0, Section::Block), start..end, |some| {
-            part.extend_from_slice(some);
-            Ok(())
-        });
+        let found = marks.decode(Decoder::new(stored, 0, Section::Block), start..end);
         assert!(all.is_err() || found.is_ok());
+        part = found.unwrap_or_default();
     }
     let Ok((numbers, len)) = all else { return };
     assert!(marks.is_ok() && stored.len() - decoder.remaining() == len);

@@ -218,14 +218,18 @@ impl Place {
         Ok(None)
     }
 
-    /// The part of the block that holds a frame: the frame alone for the first one, then all that is `left` of the block.
+    /// The part of the block that holds a frame: the frame alone for the first one and for few events, otherwise all that is `left`
+    /// of the block.
     fn part_with(&mut self, block: &OpenBlock, frame: usize, left: &Range<u64>) -> Result<Part> {
         let rows = block.frames.rows(frame);
         if let Some(part) = self.part.as_ref().filter(|part| part.rows().contains(&rows.start)) {
             return Ok(part.clone());
         }
-        let wanted =
-            if self.begun { block.frames.widen(&rows_within(block.columns.head(), left)) } else { rows };
+        let many = self.rows.as_ref().is_none_or(|rows| rows.len() > Columns::FEW_PARTS);
+        let wanted = match self.begun && many {
+            true => block.frames.widen(&rows_within(block.columns.head(), left)),
+            false => rows,
+        };
         self.begun = true;
         Ok(self.part.insert(block.columns.part(wanted)?).clone())
     }

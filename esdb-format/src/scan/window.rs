@@ -28,8 +28,14 @@ const GROWTH: usize = 8;
 /// are, the fewer frames are decompressed twice.
 const LAST_SMALL_WINDOW: usize = limits::BLOCK_EVENTS;
 
+/// What is left of a stretch of time is taken at once if it is at most so many times what was given of it.
+const REST: u64 = 32;
+
 /// The largest window.
 const LARGEST_WINDOW: usize = 1 << 20;
+
+/// Room for data that is made before there is any, in bytes: what a file says of its events may not be true.
+const MOST_RESERVED: usize = 1 << 20;
 
 /// Bytes of a window, whatever the cache: with one more block its places still have 32 bits.
 const MOST_DATA: usize = 1 << 31;
@@ -47,6 +53,8 @@ pub(crate) struct WindowScan {
     frames: Frames,
     /// Set once somebody has asked an event for its pairs: further windows collect them.
     pairs_wanted: Arc<AtomicBool>,
+    /// How much data events have, by the file's word.
+    mean_len: usize,
     /// How many events memory holds, by their mean size.
     largest: usize,
     front: Ahead,
@@ -58,6 +66,8 @@ struct Ahead {
     /// Time numbers that were taken but did not fit the window before.
     put_back: VecDeque<u64>,
     size: usize,
+    /// How many numbers were taken in all.
+    taken: u64,
 }
 
 /// Events that were copied out of their blocks, in time order, so that no block is held for a few of its events.
@@ -159,8 +169,9 @@ impl WindowScan {
         within: Range<u64>,
         keys: Option<KeysOf>,
     ) -> Self {
-        let ahead = || Ahead { put_back: VecDeque::new(), size: FIRST_WINDOW };
-        let mean = file.facts.statistics.data_bytes / file.footer.events.max(1) + 2 * size_of::<Row>() as u64;
+        let ahead = || Ahead { put_back: VecDeque::new(), size: FIRST_WINDOW, taken: 0 };
+        let mean_len = file.facts.statistics.data_bytes / file.footer.events.max(1);
+        let mean = mean_len.saturating_add(2 * size_of::<Row>() as u64);
         let largest = usize::try_from(window_bytes(file) as u64 / mean).unwrap_or(LARGEST_WINDOW);
         Self {
             frames: file.frames(),
@@ -171,6 +182,7 @@ impl WindowScan {
             within,
             keys,
             pairs_wanted: Arc::default(),
+            mean_len: usize::try_from(mean_len).unwrap_or(MOST_RESERVED).min(MOST_RESERVED),
             largest: largest.clamp(LAST_SMALL_WINDOW, LARGEST_WINDOW),
             front: ahead(),
             back: ahead(),
@@ -211,11 +223,15 @@ impl WindowScan {
     fn take(&mut self, back: bool) -> Result<Vec<u64>> {
         let (ahead, other) =
             if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
-        let size = ahead.size;
+        let size = match &self.numbers {
+            Numbers::Range(left) if left.end - left.start <= ahead.taken.saturating_mul(REST) => self.largest,
+            _ => ahead.size,
+        };
         ahead.size = if size < LAST_SMALL_WINDOW { size * GROWTH } else { self.largest };
         let first = ahead.put_back.len().min(size);
         let mut taken: Vec<u64> = ahead.put_back.drain(..first).collect();
         self.numbers.take(size, back, &mut taken)?;
+        ahead.taken += (taken.len() - first) as u64;
         if taken.is_empty() {
             // What the other end put back is still to come, from this side.
             let first = other.put_back.len().saturating_sub(size);
@@ -306,7 +322,7 @@ impl<'a> Fetch<'a> {
             file: Arc::clone(&scan.file),
             rows: vec![Row::default(); count],
             keys: Interner::default(),
-            data: Vec::new(),
+            data: Vec::with_capacity((count * scan.mean_len).min(MOST_RESERVED)),
             pairs,
             pairs_wanted: Arc::clone(&scan.pairs_wanted),
         };
@@ -316,11 +332,11 @@ impl<'a> Fetch<'a> {
             times: scan.times,
             keys: scan.keys.as_ref(),
             window,
-            keep: match (count <= LAST_SMALL_WINDOW, &scan.numbers) {
+            keep: match &scan.numbers {
+                _ if count > LAST_SMALL_WINDOW => Keep::None,
                 // The next window has the neighbours of these events.
-                (true, Numbers::Range(_)) => Keep::All,
-                (true, Numbers::Lists(_)) => Keep::Second,
-                (false, _) => Keep::None,
+                Numbers::Range(left) if !left.is_empty() => Keep::All,
+                _ => Keep::Second,
             },
             buffer: Vec::new(),
             dropped: Vec::new(),
