@@ -133,7 +133,9 @@ impl Original {
 
     fn block(&mut self, head: usize, end: usize) {
         self.events_end = self.events_end.max(end);
-        for (at, len) in [(8, 8), (16, 8), (24, 4), (28, 4), (32, 4), (36, 8), (48, 4), (52, 1), (53, 1), (54, 1)] {
+        for (at, len) in
+            [(8, 8), (16, 8), (24, 4), (28, 4), (32, 4), (36, 8), (48, 4), (52, 1), (53, 1), (54, 1)]
+        {
             self.inner.push(Place { at: head + at, len, form: Form::Fixed });
         }
         let columns = columns(&self.bytes, head).unwrap();
