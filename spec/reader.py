@@ -22,7 +22,7 @@ from lines import native_line
 HEADER_MAGIC, FOOTER_MAGIC = b"\x89ESDB\r\n\x1a", b"\x89ESDBF\r\n"
 BLOCK_MARKER, DICTIONARY_MARKER = b"\x89ESDBB\r\n", b"\x89ESDBD\r\n"
 FOOTER, ROOT = struct.Struct("<QHBBIIIIIIIQqq120sQII32s32sIIH6s8s"), struct.Struct("<QIIQ")
-DICTIONARY_HEAD, BLOCK_HEAD = struct.Struct("<8sQIIII"), struct.Struct("<8sQQIIQIIBBBBI")
+DICTIONARY_HEAD, BLOCK_HEAD = struct.Struct("<8sQIIII"), struct.Struct("<8sQQIIIQIIBBBBI")
 CODECS, SHRINK = ("none", "snappy", "lz4", "zstd"), (1, 32, 256, 65536)  # Z2: no piece shrinks further
 TREES = ("time order", "index names", "spaces", "groupings", "blocks")
 KIB, MIB, TIME_FRAME = 1 << 10, 1 << 20, 4096
@@ -332,32 +332,38 @@ class Block:
         """§5.1"""
         self.handle, self.codec, self.place = handle, file.codec, f"block at {handle.offset}"
         whole = Cursor(file.read("B1", "block", *handle[:2]), "T1", self.place)
-        head = whole.take(56)
-        (marker, offset, first, self.count, self.columns_length, payload_length, columns_checksum, dictionary_checksum,
+        head = whole.take(60)
+        (marker, offset, first, self.count, rows_length, labels_length, payload_length, rows_checksum, dictionary_checksum,
          unit, codec, has_dictionary, zero, checksum) = BLOCK_HEAD.unpack(head)
+        self.columns_length = rows_length + labels_length
         good = (marker, offset, unit, codec, has_dictionary, dictionary_checksum, zero) == (
             BLOCK_MARKER, handle.offset, file.unit, file.codec, file.dictionary_length > 0, file.dictionary_checksum, 0)
-        need(good and crc32(head[:52]) == checksum, "B1", self.place)
+        need(good and crc32(head[:56]) == checksum, "B1", self.place)
         need(1 <= self.count <= 4096 and payload_length < (1 << 30) + MIB, "L1", self.place)
-        need((first, 56 + self.columns_length + payload_length, checksum) == (ordinal, *handle[1:]), "T1", self.place)
-        columns, self.payload = whole.take(self.columns_length), whole.rest()
-        need(crc32(columns) == columns_checksum, "B1", f"{self.place}, columns")
-        self.events = [Event(*key, *others) for key, *others in zip(*self.read_columns(columns, file.dictionary))]
+        need((first, 60 + self.columns_length + payload_length, checksum) == (ordinal, *handle[1:]), "T1", self.place)
+        rows, labels, self.payload = whole.take(rows_length), whole.take(labels_length), whole.rest()
+        need(crc32(rows) == rows_checksum, "B1", f"{self.place}, row areas")
+        self.events = [Event(*key, *others) for key, *others in zip(*self.read_columns(rows, labels, file.dictionary))]
         times = [event.timestamp for event in self.events]
         need((earliest, span) == (min(times), max(times) - min(times)), "T1", self.place)
 
-    def read_columns(self, columns, dictionary):
+    def read_columns(self, rows, labels, dictionary):
         """§5.2: of every event (space, grouping), timestamp, index pairs and data"""
-        place, count, directory = self.place, self.count, Cursor(columns, "B4", f"{self.place}, columns")
-        spaces, groupings, self.frames, names, keys_plain, *sizes, values_plain, values = \
-            [directory.varint() for _ in range(12)]
+        place, count, directory = self.place, self.count, Cursor(rows, "B4", f"{self.place}, row areas")
+        spaces, groupings, self.frames, names, *sizes = [directory.varint() for _ in range(8)]
         need(spaces <= groupings <= count, "B6", place)
-        need(max(keys_plain, values_plain) <= 32 * MIB, "L1", place)
-        areas = [directory.take(size) for size in [*sizes, values, *[directory.varint() for _ in range(names)]]]
+        plain_sizes, checked, labels = [], [], Cursor(labels, "B4", f"{place}, label areas")
+        for i in range(2 + names):
+            plain_sizes += [directory.varint()] if i < 2 else []
+            checked.append((directory.varint(), directory.uint(4)))
+        need(max(plain_sizes) <= 32 * MIB, "L1", place)
+        areas = [directory.take(size) for size in sizes]
         directory.end()
-        areas[0] = undo_piece(self.codec, areas[0], keys_plain, f"{place}, keys")
-        areas[5] = undo_piece(self.codec, areas[5], values_plain, f"{place}, values")
-        keys, runs, times, lengths, frames, values, *indexes = areas = [Cursor(area, "B4", place) for area in areas]
+        areas += [labels.take(size) for size, _ in checked]
+        labels.end()
+        need([crc32(area) for area in areas[4:]] == [checksum for _, checksum in checked], "B1", labels.place)
+        areas[4:6] = [undo_piece(self.codec, *piece, labels.place) for piece in zip(areas[4:6], plain_sizes)]
+        runs, times, lengths, frames, keys, values, *indexes = areas = [Cursor(area, "B4", place) for area in areas]
 
         spaces, groupings = keys.strings(spaces), keys.strings(groupings)
         of_space, of_grouping = ([more + 1 for more in runs.column(len(strings))] for strings in (spaces, groupings))
@@ -550,7 +556,7 @@ def verify(file):
         len(derived.spaces), sum(about[4] for about in derived.spaces.values()), len(derived.names), len(derived.lists),
         sum(map(len, derived.lists.values())), len(blocks), sum(block.frames for block in blocks),
         sum(len(event.data) for event in events), sum(len(block.payload) for block in blocks),
-        sum(56 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
+        sum(60 + block.columns_length for block in blocks), *(sum(size for _, size in file.pages[tree]) for tree in TREES)]
     need(statistics == expected, "X1", "facts: statistics")
     end = sum(blocks[-1].handle[:2]) if blocks else file.dictionary_end
     parts = [(0, 64), (64, file.dictionary_end - 64), *(block.handle[:2] for block in blocks),

@@ -153,8 +153,8 @@ fn good_vectors() -> Vec<Good> {
             (0..200_u64)
                 .map(|i| {
                     let data = match i {
-                        7 => "large ".repeat(400),
-                        8 => (0..130).map(|j| format!("{:x}", noise(j * 31))).collect(),
+                        7 => "large ".repeat(800),
+                        8 => (0..300).map(|j| format!("{:x}", noise(j * 31))).collect(),
                         9..80 => format!("event number {i} of two hundred"),
                         _ => format!("e{i}"),
                     };

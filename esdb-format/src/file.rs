@@ -465,7 +465,7 @@ mod tests {
         let entry = BlockEntry::decode(blocks.key(), blocks.value()).unwrap();
         let columns = file.columns(&entry).unwrap();
         let (rows, frames) = (columns.rows(), columns.frames().unwrap().len());
-        assert_eq!((rows, frames), (3_000, 500));
+        assert_eq!((rows, frames), (3_000, 231));
         let starts_and_times = rows * (size_of::<u32>() + size_of::<i64>());
         let stored = columns.head().rows_len as usize;
         let least = stored + starts_and_times + frames * size_of::<(u32, u64, usize, u32)>();

@@ -6,7 +6,7 @@
 //! ```text
 //!  header         64 bytes: unit, codec, flags
 //!  dictionary     for zstd, where it wins
-//!  event blocks   up to 4,096 events each: columns, then compressed payload frames
+//!  event blocks   up to 4,096 events each: columns, of rows and then of labels; compressed payload frames
 //!  time order     for spaces with several groupings: time number → ordinal
 //!  posting lists  per index name and value: ascending time numbers
 //!  tables         index names, spaces, groupings, blocks: trees of pages

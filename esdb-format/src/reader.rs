@@ -52,8 +52,8 @@ impl ReaderOptions {
         self
     }
 
-    /// Whether checksums of pages, label areas of blocks and payload frames are compared on every read. Default: yes. Without them a damaged file can
-    /// give wrong answers. Those of a block's head and row areas are always compared.
+    /// Whether checksums of pages, of label areas of blocks and of payload frames are compared on every read. Default: yes. Without
+    /// them a damaged file can give wrong answers. Those of a block's head and row areas are always compared.
     #[must_use]
     pub fn checks(mut self, checks: bool) -> Self {
         self.checks = checks;

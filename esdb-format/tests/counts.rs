@@ -35,8 +35,8 @@ fn with_noise_for_payloads(mut bytes: Vec<u8>) -> Vec<u8> {
         (0..bytes.len() - 8).filter(|&at| &bytes[at..at + 8] == b"\x89ESDBB\r\n").collect();
     assert!(heads.len() > 10);
     for head in heads {
-        let start = head + 56 + number(&bytes, head + 28, 4);
-        let len = number(&bytes, head + 32, 8);
+        let start = head + 60 + number(&bytes, head + 28, 4) + number(&bytes, head + 32, 4);
+        let len = number(&bytes, head + 36, 8);
         assert!(len > 0);
         for (i, byte) in bytes[start..start + len].iter_mut().enumerate() {
             *byte = ((i * 7919) >> 3) as u8;

@@ -204,6 +204,42 @@ fn damage_costs_only_the_answers_that_need_it() {
     assert!(reader.space("space-2").unwrap().any(|event| event.is_err()));
 }
 
+/// One byte of an index column of the first block, which has 25 events.
+#[test]
+fn a_damaged_index_column_costs_only_the_indexes() {
+    let (bytes, truth) = sample(Codec::None);
+    let marker = b"\x89ESDBB\r\n";
+    let block = (0..bytes.len() - 8).find(|&at| &bytes[at..at + 8] == marker).unwrap();
+    let number =
+        |at: usize| u32::from_le_bytes(bytes[block + at..block + at + 4].try_into().unwrap()) as usize;
+    let labels = block + 60 + number(28)..block + 60 + number(28) + number(32);
+    let mut damaged = bytes.clone();
+    // The column of the only name ends the label areas.
+    damaged[labels.end - 1] ^= 1;
+    let reader = Reader::from_bytes(damaged).unwrap();
+
+    let events: Vec<_> = reader.scan().map(Result::unwrap).collect();
+    assert_eq!(events.len(), truth.len());
+    for (i, (event, expected)) in events.iter().zip(&truth).enumerate() {
+        assert_eq!((event.space(), event.grouping()), (&expected.space[..], &expected.grouping[..]));
+        assert_eq!((event.timestamp(), event.data()), (expected.timestamp, &expected.data[..]));
+        assert_eq!(event.indexes().is_err(), i < 25, "event {i}");
+    }
+    // In time order, of several groupings.
+    let events: Vec<_> = reader.space("space-0").unwrap().rev().map(Result::unwrap).collect();
+    assert_eq!(events.len(), truth.iter().filter(|event| event.space == b"space-0").count());
+    assert!(events.iter().all(|event| event.data().starts_with(b"{") && event.indexes().is_err()));
+    // Posting lists say who has a pair, and each pair is somewhere else.
+    assert_eq!(reader.scan().index("type", "b").map(Result::unwrap).count(), 15);
+
+    for level in [VerifyLevel::Checksums, VerifyLevel::Deep] {
+        let problems = reader.verify(level).problems;
+        let named = problems[0].problem().unwrap();
+        assert_eq!((named.section, named.rule), (Section::Block, "B1"), "{problems:?}");
+        assert!((labels.start + 1..labels.end).contains(&(named.offset as usize)), "{problems:?}");
+    }
+}
+
 #[test]
 fn several_damaged_places_are_all_named() {
     let (bytes, _) = sample(Codec::None);

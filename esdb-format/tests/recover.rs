@@ -274,7 +274,7 @@ fn without_a_dictionary_nothing_is_invented() {
     };
     // More of them than a dictionary has room for.
     for event in truth.iter_mut().step_by(50) {
-        event.data = std::iter::repeat_with(&mut noise).take(5_000).collect();
+        event.data = std::iter::repeat_with(&mut noise).take(10_000).collect();
     }
     let mut bytes = write(options(Codec::default()).block_events_for_tests(400), &truth);
     places(&bytes, DICTIONARY).into_iter().for_each(|at| bytes[at + 50] ^= 1);
@@ -282,7 +282,7 @@ fn without_a_dictionary_nothing_is_invented() {
     let reason = &recovered.losses[1].reason;
     assert!(reason.contains("its dictionary is lost"), "{reason}");
     assert_among(&saved, &truth);
-    assert!(saved.len() > 50 && saved.iter().all(|event| event.data.len() == 5_000), "{}", saved.len());
+    assert!(saved.len() > 50 && saved.iter().all(|event| event.data.len() == 10_000), "{}", saved.len());
 }
 
 #[test]

@@ -200,22 +200,30 @@ def said(thing):
     return thing.lie(thing.handle) if thing.lie else thing.handle
 
 
+RUNS, TIMES, LENGTHS, FRAMES, KEYS, VALUES, INDEXES = range(7)  # §5.2: the areas; from INDEXES on the index columns
+
+
 class Block:
-    """§5. `areas` as in §5.2, uncompressed; `sizes` says other uncompressed lengths of areas than the true ones."""
+    """§5. `areas` as in §5.2, uncompressed; `sizes` says other uncompressed lengths of areas than the true ones. `surplus` follows the
+    row areas; `change_labels` changes the bytes of the label areas, after their lengths and checksums were taken."""
 
     def __init__(self, file, handle):
         data = file.read("", "", *handle[:2])
-        fields = reader.BLOCK_HEAD.unpack(data[:56])
-        (self.marker, _, self.ordinal, self.count, length, _, _,
+        fields = reader.BLOCK_HEAD.unpack(data[:60])
+        (self.marker, _, self.ordinal, self.count, rows, labels, _, _,
          self.dictionary_checksum, self.unit, self.codec, self.has_dictionary, self.zero, _) = fields
-        self.payload, self.handle, self.damage, self.lie = data[56 + length:], handle, None, None
-        cursor = Cursor(data[56:56 + length], "", "")
-        self.spaces, self.groupings, self.frames, names, keys, *sizes, values, last = [cursor.varint() for _ in range(12)]
-        sizes = [*sizes, last, *(cursor.varint() for _ in range(names))]
-        self.names = names
+        self.payload, self.handle, self.damage, self.lie = data[60 + rows + labels:], handle, None, None
+        cursor = Cursor(data[60:60 + rows + labels], "", "")
+        self.spaces, self.groupings, self.frames, self.names, *sizes = [cursor.varint() for _ in range(8)]
+        plain_sizes = {}
+        for i in range(KEYS, INDEXES + self.names):
+            if i < INDEXES:
+                plain_sizes[i] = cursor.varint()
+            sizes.append(cursor.varint())
+            cursor.take(4)
         self.areas = [cursor.take(size) for size in sizes]
-        self.stored, self.sizes, self.offset_lie, self.payload_lie, self.surplus = {}, {}, 0, 0, b""
-        for i, size in (0, keys), (5, values):
+        self.stored, self.sizes, self.offset_lie, self.payload_lie, self.surplus, self.change_labels = {}, {}, 0, 0, b"", None
+        for i, size in plain_sizes.items():
             plain = reader.undo_piece(self.codec, self.areas[i], size, "")
             self.stored[i], self.areas[i] = (plain, self.areas[i]), plain
 
@@ -223,51 +231,57 @@ class Block:
         areas = list(self.areas)
         for i, (plain, stored) in self.stored.items():
             areas[i] = stored if areas[i] == plain else areas[i]
-        lengths = list(map(len, areas))
-        plain = {i: self.sizes.get(i, len(self.areas[i])) for i in self.stored}
-        directory = [self.spaces, self.groupings, self.frames, self.names, plain[0], *lengths[:5], plain[5], *lengths[5:]]
-        columns = b"".join(map(varint, directory)) + b"".join(areas) + self.surplus
+        rows = b"".join(map(varint, [self.spaces, self.groupings, self.frames, self.names, *map(len, areas[:KEYS])]))
+        for i, area in enumerate(areas[KEYS:], KEYS):
+            plain = varint(self.sizes.get(i, len(self.areas[i]))) if i in self.stored else b""
+            rows += plain + varint(len(area)) + u32(zlib.crc32(area))
+        rows += b"".join(areas[:KEYS]) + self.surplus
+        labels = bytearray(b"".join(areas[KEYS:]))
+        self.places = [60 + len(rows) + at for at in sums(map(len, areas[KEYS:]))]  # of the label areas, and of the payload
+        if self.change_labels:
+            self.change_labels(labels)
         head = self.marker + struct.pack(
-            "<QQIIQIIBBBB", offset + self.offset_lie, self.ordinal, self.count, len(columns), len(self.payload) + self.payload_lie,
-            zlib.crc32(columns), self.dictionary_checksum, self.unit, self.codec, self.has_dictionary, self.zero)
-        return bytearray(head + u32(zlib.crc32(head)) + columns + self.payload)
+            "<QQIIIQIIBBBB", offset + self.offset_lie, self.ordinal, self.count, len(rows), len(labels),
+            len(self.payload) + self.payload_lie, zlib.crc32(rows), self.dictionary_checksum, self.unit, self.codec,
+            self.has_dictionary, self.zero)
+        return bytearray(head + u32(zlib.crc32(head)) + rows + labels + self.payload)
 
     def cursor(self, area):
         return Cursor(self.areas[area], "", "")
 
     def keys(self):
         """Its spaces, its groupings"""
-        cursor = self.cursor(0)
+        cursor = self.cursor(KEYS)
         return cursor.strings(self.spaces), cursor.strings(self.groupings)
 
     def set_keys(self, spaces, groupings):
-        self.areas[0] = front_coded(spaces) + front_coded(groupings)
+        self.areas[KEYS] = front_coded(spaces) + front_coded(groupings)
 
     def runs(self):
-        cursor = self.cursor(1)
+        cursor = self.cursor(RUNS)
         return cursor.column(self.spaces), cursor.column(self.groupings)
 
     def set_runs(self, spaces, groupings):
-        self.areas[1] = column(spaces) + column(groupings)
+        self.areas[RUNS] = column(spaces) + column(groupings)
 
     def times(self):
         """Smallest, step, first ones, other ones"""
-        cursor = self.cursor(2)
+        cursor = self.cursor(TIMES)
         return [cursor.svarint(), cursor.varint(), cursor.column(self.groupings), cursor.column(self.count - self.groupings)]
 
     def set_times(self, smallest, step, first, others):
-        self.areas[2] = svarint(smallest) + varint(step) + column(first) + column(others)
+        self.areas[TIMES] = svarint(smallest) + varint(step) + column(first) + column(others)
 
     def lengths(self):
-        return self.cursor(3).column(self.count)
+        return self.cursor(LENGTHS).column(self.count)
 
     def frame_columns(self):
         """Numbers of events minus 1, stored lengths, checksums"""
-        cursor = self.cursor(4)
+        cursor = self.cursor(FRAMES)
         return [cursor.column(self.frames), cursor.column(self.frames), [cursor.uint(4) for _ in range(self.frames)]]
 
     def set_frames(self, counts, stored, checksums):
-        self.areas[4] = column(counts) + column(stored) + b"".join(map(u32, checksums))
+        self.areas[FRAMES] = column(counts) + column(stored) + b"".join(map(u32, checksums))
 
     def set_payload(self, payload):
         """Another payload in the same frames"""
@@ -278,23 +292,23 @@ class Block:
 
     def values(self):
         """[name, its values] of all names"""
-        cursor, name, found = self.cursor(5), b"", []
+        cursor, name, found = self.cursor(VALUES), b"", []
         for _ in range(self.names):
             name, = cursor.strings(1, name)
             found.append([name, cursor.strings(cursor.varint())])
         return found
 
     def set_values(self, names):
-        self.areas[5], previous = b"", b""
+        self.areas[VALUES], previous = b"", b""
         for name, values in names:
-            self.areas[5] += front_coded([name], previous) + varint(len(values)) + front_coded(values)
+            self.areas[VALUES] += front_coded([name], previous) + varint(len(values)) + front_coded(values)
             previous = name
 
     def index(self, i):
         """Rows and codes of the i-th index column; `common` is its first number"""
-        cursor = self.cursor(6 + i)
+        cursor = self.cursor(INDEXES + i)
         count = cursor.varint() if cursor.uint(1) else self.count
-        rows = sums(cursor.column(count))[1:] if self.areas[6 + i][0] else list(range(count))
+        rows = sums(cursor.column(count))[1:] if self.areas[INDEXES + i][0] else list(range(count))
         self.common = cursor.varint()
         return [*zip(rows, cursor.column(count))]
 
@@ -302,7 +316,7 @@ class Block:
         rows = [row for row, _ in entries]
         steps = [b - a for a, b in zip([0, *rows], rows)]
         codes = varint(self.common) + column([code for _, code in entries])
-        self.areas[6 + i] = b"\1" + varint(len(entries)) + column(steps) + codes
+        self.areas[INDEXES + i] = b"\1" + varint(len(entries)) + column(steps) + codes
 
 
 class Archive:
@@ -385,7 +399,7 @@ class Archive:
     def put(self, thing, data):
         """Appends the bytes of a block or page; its handle is that of the bytes before its `damage`"""
         offset = len(self.out)
-        checksum = int.from_bytes(data[52:56], "little") if isinstance(thing, Block) else zlib.crc32(data)
+        checksum = int.from_bytes(data[56:60], "little") if isinstance(thing, Block) else zlib.crc32(data)
         thing.handle = Handle(offset, len(data), checksum)
         if thing.damage:
             thing.damage(data)
@@ -635,7 +649,7 @@ def _(a):
 
 @bad("F4-frame-size", "one", "The footer states another frame size than the header.")
 def _(a):
-    a.edit["footer"] = put(20, u32(4096))
+    a.edit["footer"] = put(20, u32(8192))
 
 
 @bad("F4-header-checksum", "one", "The footer states another checksum of the header.")
@@ -774,12 +788,12 @@ def _(a):
 
 @bad("L1-keys", "codec-lz4", "A keys area of more than 32 MiB is announced.")
 def _(a):
-    a.blocks[0].sizes[0] = (32 << 20) + 1
+    a.blocks[0].sizes[KEYS] = (32 << 20) + 1
 
 
 @bad("L1-data", "one", "An event of 1 GiB of data is announced.")
 def _(a):
-    a.blocks[0].areas[3] = column([1 << 30])
+    a.blocks[0].areas[LENGTHS] = column([1 << 30])
 
 
 @bad("L1-events", "empty", "The footer states 2^63 events.", "open")
@@ -792,44 +806,44 @@ def _(a):
 
 @bad("I1-width", "ties", "A frame of values of 65 bits.")
 def _(a):
-    a.blocks[0].areas[3] = b"\x41" + a.blocks[0].areas[3][1:]
+    a.blocks[0].areas[LENGTHS] = b"\x41" + a.blocks[0].areas[LENGTHS][1:]
 
 
 @bad("I1-beyond", "ties", "A frame reaches beyond its area.")
 def _(a):
-    a.blocks[0].areas[3] = frame([*range(12)])[:-1]
+    a.blocks[0].areas[LENGTHS] = frame([*range(12)])[:-1]
 
 
 @bad("I1-position", "ties", "An exception of a frame of 12 values is at position 12.")
 def _(a):
-    a.blocks[0].areas[3] = b"\x81\x01\x01\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x0c" + packed([63], 6)
+    a.blocks[0].areas[LENGTHS] = b"\x81\x01\x01\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x0c" + packed([63], 6)
 
 
 @bad("I1-positions", "ties", "The exceptions of a frame do not ascend.")
 def _(a):
-    a.blocks[0].areas[3] = b"\x81\x01\x02\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x04\x03" + packed([63, 63], 6)
+    a.blocks[0].areas[LENGTHS] = b"\x81\x01\x02\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x04\x03" + packed([63, 63], 6)
 
 
 @bad("I1-high-part", "ties", "An exception of a frame has the high part zero.")
 def _(a):
-    a.blocks[0].areas[3] = b"\x81\x01\x01\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x04" + packed([0], 6)
+    a.blocks[0].areas[LENGTHS] = b"\x81\x01\x01\x06" + packed([0] * 10 + [1] * 2, 1) + b"\x04" + packed([0], 6)
 
 
 @bad("I2-unused-bits", "ties", "Bits after the last value of a frame are not zero.")
 def _(a):
     area = bytearray(frame([1] * 10 + [2] * 2))
     area[-1] |= 0x80
-    a.blocks[0].areas[3] = bytes(area)
+    a.blocks[0].areas[LENGTHS] = bytes(area)
 
 
 @bad("I2-overflow", "ties", "A value of a frame does not fit 64 bits.")
 def _(a):
-    a.blocks[0].areas[3] = b"\x01" + b"\xff" * 9 + b"\x01" + packed([0] * 10 + [1] * 2, 1)
+    a.blocks[0].areas[LENGTHS] = b"\x01" + b"\xff" * 9 + b"\x01" + packed([0] * 10 + [1] * 2, 1)
 
 
 @bad("K1-block", "ties", "A space of a block shares more bytes with the one before than that has.")
 def _(a):
-    a.blocks[0].areas[0] = b"\0\1a" + b"\2\0" + front_coded([b"", b""])
+    a.blocks[0].areas[KEYS] = b"\0\1a" + b"\2\0" + front_coded([b"", b""])
 
 
 @bad("K1-page", "tags", "A key of a page shares more bytes with the one before than that has.")
@@ -851,23 +865,23 @@ def _(a):
 
 @bad("Z1-longer", "one", "A piece of more stored bytes than it has.")
 def _(a):
-    a.blocks[0].sizes[0] = len(a.blocks[0].areas[0]) - 1
+    a.blocks[0].sizes[KEYS] = len(a.blocks[0].areas[KEYS]) - 1
 
 
 @bad("Z1-none", "one", "A piece is compressed in a file of codec none.")
 def _(a):
-    a.blocks[0].sizes[0] = len(a.blocks[0].areas[0]) + 1
+    a.blocks[0].sizes[KEYS] = len(a.blocks[0].areas[KEYS]) + 1
 
 
 @bad("Z2-shrink", "codec-snappy", "A piece of snappy of more than 32 times its stored bytes.")
 def _(a):
     block = a.blocks[0]
-    block.sizes[0] = 32 * len(block.stored[0][1]) + 1
+    block.sizes[KEYS] = 32 * len(block.stored[KEYS][1]) + 1
 
 
 @bad("Z2-length", "codec-lz4", "A piece of lz4 gives other than the stated number of bytes.")
 def _(a):
-    a.blocks[0].sizes[0] = len(a.blocks[0].areas[0]) + 1
+    a.blocks[0].sizes[KEYS] = len(a.blocks[0].areas[KEYS]) + 1
 
 
 @bad("Z2-garbage", "codec-zstd", "A payload frame that is no frame of zstd, with a true checksum.", "deep")
@@ -1099,12 +1113,33 @@ def _(a):
     a.blocks[0].damage = flip(24)
 
 
-@bad("B1-columns", "one", "One bit of a block's columns is flipped.")
+@bad("B1-rows", "one", "One bit of a block's row areas is flipped.")
 def _(a):
     a.blocks[0].damage = flip(70)
 
 
-@bad("B1-zero", "one", "Byte 51 of a block's head is not zero.")
+def flip_label(a, area):
+    """The lowest bit of the last byte of a label area of the first block"""
+    block = a.blocks[0]
+    block.damage = lambda data: flip(block.places[area - KEYS + 1] - 1)(data)
+
+
+@bad("B1-keys", "ties", "One bit of a block's keys is flipped.")
+def _(a):
+    flip_label(a, KEYS)
+
+
+@bad("B1-values", "tags", "One bit of a block's index values is flipped.")
+def _(a):
+    flip_label(a, VALUES)
+
+
+@bad("B1-index", "tags", "One bit of the first one of a block's index columns is flipped.")
+def _(a):
+    flip_label(a, INDEXES)
+
+
+@bad("B1-zero", "one", "Byte 55 of a block's head is not zero.")
 def _(a):
     a.blocks[0].zero = 1
 
@@ -1128,7 +1163,7 @@ def _(a):
 def _(a):
     block = a.blocks[0]
     length = len(block.payload) + 1000
-    block.areas[3], block.payload_lie = column([length]), 1000
+    block.areas[LENGTHS], block.payload_lie = column([length]), 1000
     block.set_frames([0], [length], [0])
     block.lie = lambda handle: handle._replace(length=handle.length + 1000)
 
@@ -1145,19 +1180,29 @@ def _(a):
     a.roots["blocks"].entries[0][0] = key64(1)
 
 
-@bad("B4-columns", "ties", "A byte is left over after the last area of the columns.")
+@bad("B4-rows", "ties", "A byte is left over after the last one of the row areas.")
 def _(a):
     a.blocks[0].surplus = b"\0"
 
 
+@bad("B4-labels", "ties", "A byte is left over after the last one of the label areas.")
+def _(a):
+    a.blocks[0].change_labels = lambda labels: labels.append(0)
+
+
+@bad("B4-labels-short", "ties", "The label areas end before the last index column does.")
+def _(a):
+    a.blocks[0].change_labels = lambda labels: labels.pop()
+
+
 @bad("B4-area", "ties", "A byte is left over in the area of lengths.")
 def _(a):
-    a.blocks[0].areas[3] += b"\0"
+    a.blocks[0].areas[LENGTHS] += b"\0"
 
 
 @bad("B4-keys", "ties", "The keys area ends before its last string does.")
 def _(a):
-    a.blocks[0].areas[0] = a.blocks[0].areas[0][:-1]
+    a.blocks[0].areas[KEYS] = a.blocks[0].areas[KEYS][:-1]
 
 
 @bad("B5-space-order", "ties", "The spaces of a block descend.")
@@ -1237,14 +1282,14 @@ def _(a):
 
 @bad("B8-form", "one", "An index column of form 2.", "deep")
 def _(a):
-    a.blocks[0].areas[6] = b"\2" + a.blocks[0].areas[6][1:]
+    a.blocks[0].areas[INDEXES] = b"\2" + a.blocks[0].areas[INDEXES][1:]
 
 
 @bad("B8-names", "tags", "The names of a block descend.", "deep")
 def _(a):
     block = a.blocks[0]
     block.set_values(block.values()[::-1])
-    block.areas[6:8] = block.areas[7], block.areas[6]
+    block.areas[INDEXES:INDEXES + 2] = block.areas[INDEXES:INDEXES + 2][::-1]
 
 
 @bad("B8-values", "tags", "The values of a name descend.", "deep")
@@ -1265,12 +1310,12 @@ def _(a):
 
 @bad("B8-place", "one", "A place that no value has.", "deep")
 def _(a):
-    a.blocks[0].areas[6] = b"\0" + varint(0) + column([1])
+    a.blocks[0].areas[INDEXES] = b"\0" + varint(0) + column([1])
 
 
 @bad("B8-common", "one", "A most common value that is none.", "deep")
 def _(a):
-    a.blocks[0].areas[6] = b"\0" + varint(1) + column([0])
+    a.blocks[0].areas[INDEXES] = b"\0" + varint(1) + column([0])
 
 
 @bad("B8-row", "nothing", "A row of an index column that the block does not have.", "deep")
@@ -1290,9 +1335,9 @@ def _(a):
     a.blocks[0].damage = flip(-1)
 
 
-@bad("B11-first-frame", "codec-zstd", "One bit of the only payload frame is flipped.", rules=["B11", "R1"])
+@bad("B11-first-frame", "codec-zstd", "One bit of the first payload frame is flipped.", rules=["B11", "R1"])
 def _(a):
-    a.blocks[0].damage = flip(-20)
+    a.blocks[0].damage = lambda data: flip(a.blocks[0].places[-1] + 20)(data)
 
 
 # §6: trees that do not say what the events say

@@ -76,8 +76,8 @@ impl StoredEvent {
     ///
     /// # Errors
     ///
-    /// Corrupt if the block's index columns break a rule of the spec although their checksum is right; Corrupt or I/O if the
-    /// block has to be read again and cannot be.
+    /// Corrupt if the block's index values or columns are damaged or break a rule of the spec, Corrupt or I/O if they cannot be
+    /// read: they are not before somebody asks.
     pub fn indexes(&self) -> Result<Pairs<'_>> {
         let window = match &*self.batch {
             Batch::Frame(events) => return Ok(Pairs(Listed::Block(events.indexes()?.pairs(self.row)))),

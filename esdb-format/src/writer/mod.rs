@@ -106,8 +106,8 @@ impl WriterOptions {
     }
 
     /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 4 KiB. Larger frames are smaller
-    /// in all, smaller frames make a single event cheaper to reach. Frames of fewer than 32 events grow up to eight times
-    /// as long.
+    /// in all, smaller frames make a single event cheaper to reach. Frames of fewer than 32 events grow up to sixteen
+    /// times as long.
     #[must_use]
     pub fn frame_size(mut self, bytes: u32) -> Self {
         self.frame_size = bytes;

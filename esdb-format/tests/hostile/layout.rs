@@ -4,7 +4,7 @@ use std::ops::Range;
 
 pub(crate) const HEADER: usize = 64;
 pub(crate) const FOOTER: usize = 288;
-pub(crate) const HEAD: usize = 56;
+pub(crate) const HEAD: usize = 60;
 pub(crate) const PAGE_MAX: u64 = 256 << 10;
 
 /// What the pages of a tree hold.
@@ -282,33 +282,54 @@ pub(crate) fn link(kind: Kind, level: u8, value: &[u8]) -> Option<Link> {
 /// Where the parts of a block's columns lie, in the file.
 pub(crate) struct Columns {
     pub(crate) directory: Range<usize>,
-    /// Keys, runs, times, lengths, frames, values, then the index columns.
+    /// Runs, times, lengths, frames; then the label areas: keys, values, the index columns.
     pub(crate) areas: Vec<Range<usize>>,
+    /// Where the directory states the checksum of each label area.
+    pub(crate) sums: Vec<usize>,
     pub(crate) frames: u64,
 }
 
+/// The areas before the label areas.
+pub(crate) const ROW_AREAS: usize = 4;
+
+/// Where the row areas of a block lie, the directory included, and where the label areas.
+pub(crate) fn parts_of_columns(bytes: &[u8], head: usize) -> Option<[Range<usize>; 2]> {
+    let rows = range_in(bytes, (head + HEAD) as u64, number(bytes, head + 28, 4)?)?;
+    let labels = range_in(bytes, rows.end as u64, number(bytes, head + 32, 4)?)?;
+    Some([rows, labels])
+}
+
 pub(crate) fn columns(bytes: &[u8], head: usize) -> Option<Columns> {
-    let len = number(bytes, head + 28, 4)?;
-    let all = range_in(bytes, (head + HEAD) as u64, len)?;
-    let bytes = &bytes[..all.end];
-    let mut at = all.start;
-    let mut fields = [0; 12];
+    let [rows, labels] = parts_of_columns(bytes, head)?;
+    let stated = &bytes[..rows.end];
+    let mut at = rows.start;
+    let mut fields = [0; 4 + ROW_AREAS];
     for field in &mut fields {
-        *field = varint(bytes, &mut at)?;
+        *field = varint(stated, &mut at)?;
     }
-    let [_, _, frames, names, _, keys, runs, times, lengths, frame_area, _, values] = fields;
-    let mut lens = vec![keys, runs, times, lengths, frame_area, values];
-    for _ in 0..names.min(4096) {
-        lens.push(varint(bytes, &mut at)?);
+    let [_, _, frames, names, ref row_lens @ ..] = fields;
+    let (mut lens, mut sums) = (row_lens.to_vec(), Vec::new());
+    for area in 0..2 + names.min(4096) {
+        if area < 2 {
+            varint(stated, &mut at)?;
+        }
+        lens.push(varint(stated, &mut at)?);
+        number(stated, at, 4)?;
+        sums.push(at);
+        at += 4;
     }
-    let directory = all.start..at;
+    let directory = rows.start..at;
     let mut areas = Vec::new();
     for len in lens {
-        let area = range_in(bytes, at as u64, len)?;
+        if areas.len() == ROW_AREAS {
+            at = labels.start;
+        }
+        let end = if areas.len() < ROW_AREAS { rows.end } else { labels.end };
+        let area = range_in(&bytes[..end], at as u64, len)?;
         at = area.end;
         areas.push(area);
     }
-    Some(Columns { directory, areas, frames })
+    Some(Columns { directory, areas, sums, frames })
 }
 
 /// The `count` values of the column at `at`, which is moved behind it (spec §4.1).

@@ -133,11 +133,17 @@ impl Original {
 
     fn block(&mut self, head: usize, end: usize) {
         self.events_end = self.events_end.max(end);
-        for (at, len) in [(8, 8), (16, 8), (24, 4), (28, 4), (32, 8), (44, 4), (48, 1), (49, 1), (50, 1)] {
+        for (at, len) in
+            [(8, 8), (16, 8), (24, 4), (28, 4), (32, 4), (36, 8), (48, 4), (52, 1), (53, 1), (54, 1)]
+        {
             self.inner.push(Place { at: head + at, len, form: Form::Fixed });
         }
         let columns = columns(&self.bytes, head).unwrap();
-        self.varints(columns.directory.start, columns.directory.end, usize::MAX);
+        let mut start = columns.directory.start;
+        for sum in columns.sums {
+            self.varints(start, sum, usize::MAX);
+            start = sum + 4;
+        }
         for area in columns.areas {
             self.varints(area.start, area.end, 6);
             self.bytes_of(area.start, area.end, 64);

@@ -1,9 +1,9 @@
 //! Makes every checksum of a file true again, from the leaves up, so that a mutation reaches the parser behind them.
 //!
 //! ```text
-//! frames → columns → head ─┐
-//! lists → values → names ──┤→ pages above → roots ─┐
-//! dictionary, header ──────┴───────── facts ───────┴→ file digest → footer
+//! frames, labels → rows → head ─┐
+//! lists → values → names ───────┤→ pages above → roots ─┐
+//! dictionary, header ───────────┴───────── facts ───────┴→ file digest → footer
 //! ```
 //!
 //! What can be reached is walked through, once and within bounds; what is not well formed is left as it is. The content digest
@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::layout::{
-    FOOTER, HEAD, HEADER, PAGE_MAX, TREES, Target, column, columns, extra_sections, link, number, page,
-    put_number, range_in,
+    FOOTER, HEAD, HEADER, PAGE_MAX, ROW_AREAS, TREES, Target, column, columns, extra_sections, link, number,
+    page, parts_of_columns, put_number, range_in,
 };
 
 /// The most pages and blocks that are walked through.
@@ -95,26 +95,35 @@ impl Walk<'_> {
     fn block(&mut self, head: usize) -> Option<u32> {
         range_in(self.bytes, head as u64, HEAD as u64)?;
         let _ = self.frames(head);
-        let len = number(self.bytes, head + 28, 4)?;
-        if let Some(columns) = range_in(self.bytes, (head + HEAD) as u64, len) {
-            let sum = self.sum(columns);
-            self.put(head + 40, sum);
+        self.labels(head);
+        if let Some(rows) = range_in(self.bytes, (head + HEAD) as u64, number(self.bytes, head + 28, 4)?) {
+            let sum = self.sum(rows);
+            self.put(head + 44, sum);
         }
         let dictionary = number(self.bytes, 28, 4)?;
-        put_number(self.bytes, head + 44, 4, dictionary);
-        let sum = self.sum(head..head + 52);
-        self.put(head + 52, sum);
+        put_number(self.bytes, head + 48, 4, dictionary);
+        let sum = self.sum(head..head + 56);
+        self.put(head + 56, sum);
         Some(sum)
+    }
+
+    fn labels(&mut self, head: usize) {
+        let Some(columns) = columns(self.bytes, head) else { return };
+        for (area, at) in columns.areas.into_iter().skip(ROW_AREAS).zip(columns.sums) {
+            let sum = self.sum(area);
+            self.put(at, sum);
+        }
     }
 
     fn frames(&mut self, head: usize) -> Option<()> {
         let columns = columns(self.bytes, head)?;
-        let area = columns.areas.get(4)?.clone();
+        let area = columns.areas.get(3)?.clone();
         let count = usize::try_from(columns.frames).ok().filter(|&count| count <= 4096)?;
         let mut at = area.start;
         column(&self.bytes[..area.end], &mut at, count)?;
         let lens = column(&self.bytes[..area.end], &mut at, count)?;
-        let mut offset = (head + HEAD) as u64 + number(self.bytes, head + 28, 4)?;
+        let [_, labels] = parts_of_columns(self.bytes, head)?;
+        let mut offset = labels.end as u64;
         for len in lens {
             let frame = range_in(self.bytes, offset, len).filter(|_| at + 4 <= area.end)?;
             offset = frame.end as u64;
