@@ -328,7 +328,7 @@ def tree(file, name, key_fields, value_fields, root=None, count=0):
 class Block:
     """An event block, decoded; it agrees with its entry in the table of blocks (§6.1)."""
 
-    def __init__(self, file, ordinal, handle, earliest, span):
+    def __init__(self, file, ordinal, handle, rows_said, earliest, span):
         """§5.1"""
         self.handle, self.codec, self.place = handle, file.codec, f"block at {handle.offset}"
         whole = Cursor(file.read("B1", "block", *handle[:2]), "T1", self.place)
@@ -340,7 +340,8 @@ class Block:
             BLOCK_MARKER, handle.offset, file.unit, file.codec, file.dictionary_length > 0, file.dictionary_checksum, 0)
         need(good and crc32(head[:56]) == checksum, "B1", self.place)
         need(1 <= self.count <= 4096 and payload_length < (1 << 30) + MIB, "L1", self.place)
-        need((first, 60 + self.columns_length + payload_length, checksum) == (ordinal, *handle[1:]), "T1", self.place)
+        length = 60 + self.columns_length + payload_length
+        need((first, rows_length, length, checksum) == (ordinal, rows_said, *handle[1:]), "T1", self.place)
         rows, labels, self.payload = whole.take(rows_length), whole.take(labels_length), whole.rest()
         need(crc32(rows) == rows_checksum, "B1", f"{self.place}, row areas")
         self.events = [Event(*key, *others) for key, *others in zip(*self.read_columns(rows, labels, file.dictionary))]
@@ -420,7 +421,7 @@ class Block:
 def read_blocks(file):
     """All blocks, and all events in file order"""
     blocks, events = [], []
-    for ordinal, value in tree(file, "blocks", "key64", "handle svarint varint"):
+    for ordinal, value in tree(file, "blocks", "key64", "handle varint svarint varint"):
         blocks.append(block := Block(file, ordinal, *value))
         need(ordinal == len(events), "B2", block.place)
         need(not events or events[-1][:3] <= block.events[0][:3], "B5", block.place)

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::block::{Block, Columns, Head, Indexes, Keys, decode_block, read_columns};
+use crate::block::{Block, Columns, Indexes, Keys, decode_block, read_columns};
 use crate::checksum::check;
 use crate::codec::Decoder;
 use crate::codecs::{Codecs, FrameAt};
@@ -245,8 +245,9 @@ impl OpenFile {
     fn read_columns(&self, entry: &BlockEntry) -> Result<Columns> {
         let Handle { offset, checksum, .. } = entry.handle;
         let expected = self.checks.then_some(checksum);
-        let columns = read_columns(&self.source, offset, expected, &self.footer.layout, &self.codecs)?;
-        check_entry(columns.head(), entry)?;
+        let (layout, codecs) = (&self.footer.layout, &self.codecs);
+        let columns = read_columns(&self.source, offset, entry.rows_len, expected, layout, codecs)?;
+        entry.check(columns.head())?;
         Ok(columns)
     }
 
@@ -277,7 +278,7 @@ impl OpenFile {
         let Handle { offset, checksum, .. } = entry.handle;
         let expected = self.checks.then_some(checksum);
         let block = decode_block(bytes, offset, expected, &self.footer.layout, &self.codecs)?;
-        check_entry(block.head(), entry)?;
+        entry.check(block.head())?;
         Ok(Arc::new(block))
     }
 
@@ -386,18 +387,8 @@ impl Frames {
 
 /// The columns, if their block is the one that `entry` states: another entry may have brought them into the cache.
 fn of_entry(columns: Arc<Columns>, entry: &BlockEntry) -> Result<Arc<Columns>> {
-    check_entry(columns.head(), entry)?;
+    entry.check(columns.head())?;
     Ok(columns)
-}
-
-/// A block is as long as the table states, and begins with the event that the table states.
-fn check_entry(head: &Head, entry: &BlockEntry) -> Result<()> {
-    if (head.block_len(), head.first_ordinal) == (entry.handle.len, entry.first_ordinal) {
-        return Ok(());
-    }
-    let (len, ordinal) = (entry.handle.len, entry.first_ordinal);
-    let reason = format!("the blocks table states {len} bytes from ordinal {ordinal}");
-    Err(Error::corrupt(Section::Block, head.offset, "T1", reason))
 }
 
 /// Why a file whose last bytes are not a footer's cannot be opened.

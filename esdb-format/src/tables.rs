@@ -2,7 +2,7 @@
 
 use crate::block::{EncodedBlock, Head};
 use crate::codec::{Decoder, Encode, from_key64, key64};
-use crate::error::Result;
+use crate::error::{Error, Result, Section};
 use crate::handle::Handle;
 use crate::page::PageCursor;
 use crate::postings::List;
@@ -183,6 +183,8 @@ pub(crate) struct BlockEntry {
     pub(crate) first_ordinal: u64,
     /// Its checksum is that of the block's head.
     pub(crate) handle: Handle,
+    /// The length of the row areas, as the head states it.
+    pub(crate) rows_len: u32,
     pub(crate) first: i64,
     pub(crate) last: i64,
 }
@@ -192,6 +194,7 @@ impl BlockEntry {
         Self {
             first_ordinal: head.first_ordinal,
             handle: Handle { offset: head.offset, len: head.block_len(), checksum: head.checksum },
+            rows_len: head.rows_len,
             first: block.first_timestamp,
             last: block.last_timestamp,
         }
@@ -199,6 +202,7 @@ impl BlockEntry {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.handle.encode(out);
+        out.put_varint(self.rows_len.into());
         encode_times(self.first, self.last, out);
     }
 
@@ -207,9 +211,25 @@ impl BlockEntry {
             return Err(decoder.corrupt("P4", "key is not of 8 bytes"));
         };
         let handle = Handle::decode(&mut decoder)?;
+        let rows_len = decoder.varint("P4")?;
+        let Ok(rows_len) = u32::try_from(rows_len) else {
+            return Err(decoder.corrupt("T1", format!("row areas of {rows_len} bytes")));
+        };
         let (first, last) = decode_times(&mut decoder, "T1")?;
         decoder.finish("P4")?;
-        Ok(Self { first_ordinal, handle, first, last })
+        Ok(Self { first_ordinal, handle, rows_len, first, last })
+    }
+
+    /// A block is as long as the table states, and begins with the event that the table states.
+    pub(crate) fn check(&self, head: &Head) -> Result<()> {
+        let Self { first_ordinal, handle: Handle { len, .. }, rows_len, .. } = *self;
+        if (head.block_len(), head.rows_len, head.first_ordinal) == (len, rows_len, first_ordinal) {
+            return Ok(());
+        }
+        let reason = format!(
+            "the blocks table states {len} bytes, {rows_len} of them row areas, from ordinal {first_ordinal}"
+        );
+        Err(Error::corrupt(Section::Block, head.offset, "T1", reason))
     }
 }
 
@@ -246,7 +266,8 @@ mod tests {
     fn entries_round_trip() {
         let name = NameEntry { values: 300, extent: EXTENT, tree: HANDLE };
         check(&name, NameEntry::encode, NameEntry::decode);
-        let block = BlockEntry { first_ordinal: 77, handle: HANDLE, first: i64::MIN, last: i64::MAX };
+        let block =
+            BlockEntry { first_ordinal: 77, handle: HANDLE, rows_len: 300, first: i64::MIN, last: i64::MAX };
         check(&block, BlockEntry::encode, |decoder| BlockEntry::decode(&key64(77), decoder));
         assert_eq!(rule(&[], |decoder| BlockEntry::decode(b"short", decoder)), "P4");
     }

@@ -188,10 +188,11 @@ class ExtentFrame:
 
 
 def encode_part(part):
-    """Bytes as they are, a handle of what was put already"""
+    """Bytes as they are, a handle of what was put already; behind that of a block the length of its row areas"""
     if isinstance(part, (Node, Block)):
         handle = said(part)
-        return varint(handle.offset) + varint(handle.length) + u32(handle.checksum)
+        rows = varint(part.rows_length + part.rows_lie) if isinstance(part, Block) else b""
+        return varint(handle.offset) + varint(handle.length) + u32(handle.checksum) + rows
     return part
 
 
@@ -222,7 +223,8 @@ class Block:
             sizes.append(cursor.varint())
             cursor.take(4)
         self.areas = [cursor.take(size) for size in sizes]
-        self.stored, self.sizes, self.offset_lie, self.payload_lie, self.surplus, self.change_labels = {}, {}, 0, 0, b"", None
+        self.stored, self.sizes, self.offset_lie, self.payload_lie, self.rows_lie = {}, {}, 0, 0, 0
+        self.surplus, self.change_labels = b"", None
         for i, size in plain_sizes.items():
             plain = reader.undo_piece(self.codec, self.areas[i], size, "")
             self.stored[i], self.areas[i] = (plain, self.areas[i]), plain
@@ -236,6 +238,7 @@ class Block:
             plain = varint(self.sizes.get(i, len(self.areas[i]))) if i in self.stored else b""
             rows += plain + varint(len(area)) + u32(zlib.crc32(area))
         rows += b"".join(areas[:KEYS]) + self.surplus
+        self.rows_length = len(rows)
         labels = bytearray(b"".join(areas[KEYS:]))
         self.places = [60 + len(rows) + at for at in sums(map(len, areas[KEYS:]))]  # of the label areas, and of the payload
         if self.change_labels:
@@ -358,6 +361,7 @@ class Archive:
         cursor = Cursor(value, "", "")
         if kind == "blocks":
             self.blocks.append(Block(self.file, cursor.handle()))
+            cursor.varint()
             return [self.blocks[-1], value[cursor.at:]]
         numbers = [cursor.varint() for _ in range({"index names": 4, "values": 3}.get(kind, 0))]
         if not numbers or kind == "values" and numbers[0] <= 128:
@@ -1358,6 +1362,11 @@ def _(a):
 @bad("T1-length", "one", "The table of blocks states another length than the block's head.")
 def _(a):
     a.blocks[0].lie = lambda handle: handle._replace(length=handle.length + 1)
+
+
+@bad("T1-rows", "one", "The table of blocks states another length of the row areas than the block's head.")
+def _(a):
+    a.blocks[0].rows_lie = -1
 
 
 @bad("T1-ordinal", "two-blocks", "The table of blocks states another first ordinal than the block's head.")

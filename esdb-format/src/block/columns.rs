@@ -198,12 +198,9 @@ impl Columns {
         decode(Decoder::unpacked(&bytes, offset, Section::Block))
     }
 
-    /// Reads all label areas, for nothing but their checksums.
+    /// Compares the checksums of all label areas.
     pub(crate) fn check_labels(&self) -> Result<()> {
-        let mut buffer = Vec::new();
-        self.labels.area(&self.labels.keys, &mut buffer)?;
-        self.labels.indexes(&mut buffer)?;
-        Ok(())
+        self.labels.check()
     }
 
     /// Which rows belong to which grouping, which groupings to which space.

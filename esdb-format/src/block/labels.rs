@@ -47,16 +47,24 @@ impl Labels {
     /// Reads one area, into `buffer` if it is not at hand, and compares its checksum.
     pub(super) fn area<'a>(&'a self, area: &LabelArea, buffer: &'a mut Vec<u8>) -> Result<Decoder<'a>> {
         let mut bytes = self.read(&area.range, buffer)?;
-        self.next(area, &mut bytes)
+        self.next(area, &mut bytes, self.checks)
+    }
+
+    /// Reads all areas and compares their checksums, whether or not that is wanted of who asks for them.
+    pub(super) fn check(&self) -> Result<()> {
+        let areas = [&self.keys, &self.values].into_iter().chain(&self.columns);
+        let (start, mut buffer) = (self.keys.range.start, Vec::new());
+        let end = self.columns.last().unwrap_or(&self.values).range.end;
+        let mut bytes = self.read(&(start..end), &mut buffer)?;
+        areas.into_iter().try_for_each(|area| self.next(area, &mut bytes, true).map(drop))
     }
 
     /// Reads all that says which index values the events have, with one read: the values, and the index columns.
     pub(super) fn indexes<'a>(&'a self, buffer: &'a mut Vec<u8>) -> Result<(Decoder<'a>, Vec<Decoder<'a>>)> {
-        let Range { start, end } = self.values.range;
-        let end = self.columns.last().map_or(end, |last| last.range.end);
-        let mut bytes = self.read(&(start..end), buffer)?;
-        let values = self.next(&self.values, &mut bytes)?;
-        let columns = self.columns.iter().map(|column| self.next(column, &mut bytes));
+        let end = self.columns.last().unwrap_or(&self.values).range.end;
+        let mut bytes = self.read(&(self.values.range.start..end), buffer)?;
+        let values = self.next(&self.values, &mut bytes, self.checks)?;
+        let columns = self.columns.iter().map(|column| self.next(column, &mut bytes, self.checks));
         Ok((values, columns.collect::<Result<_>>()?))
     }
 
@@ -72,10 +80,10 @@ impl Labels {
     }
 
     /// The area that comes next in `bytes`.
-    fn next<'a>(&self, area: &LabelArea, bytes: &mut Decoder<'a>) -> Result<Decoder<'a>> {
+    fn next<'a>(&self, area: &LabelArea, bytes: &mut Decoder<'a>, checks: bool) -> Result<Decoder<'a>> {
         let offset = bytes.offset();
         let area_bytes = bytes.take(area.range.len(), "B4")?;
-        if self.checks {
+        if checks {
             check(area.checksum, area_bytes, Section::Block, offset, "B1")?;
         }
         Ok(Decoder::new(area_bytes, offset, Section::Block))

@@ -138,24 +138,31 @@ pub(crate) fn decode_columns(head: Head, columns: &[u8], codecs: &Arc<Codecs>) -
     Block::new(columns)
 }
 
-/// Reads head and row areas of the block at `offset`, with their checksums compared; the label areas stay in the file.
+/// Reads head and row areas of a block, at once and with their checksums compared; the label areas stay in the file.
 ///
-/// `expected` is the head's checksum as a handle states it.
+/// `rows_len` is the length of the row areas that the table of blocks states, `expected` the head's checksum.
 pub(crate) fn read_columns(
     source: &Arc<dyn Source>,
     offset: u64,
+    rows_len: u32,
     expected: Option<u32>,
     layout: &header::Layout,
     codecs: &Arc<Codecs>,
 ) -> Result<Columns> {
-    let head = read_head(&**source, offset, layout)?;
+    let len = Head::SIZE.saturating_add(rows_len as usize);
+    let mut bytes = read(&**source, offset, len as u64, Section::Block, "B1")?;
+    let head = Head::decode(&bytes, offset, layout)?;
     if let Some(expected) = expected {
         compare(expected, head.checksum, Section::Block, offset, "T1")?;
     }
-    let start = head.rows_offset();
-    let rows = read(&**source, start, head.rows_len.into(), Section::Block, "B4")?;
-    check(head.rows_checksum, &rows, Section::Block, start, "B1")?;
-    Columns::decode(head, rows, LabelBytes::InFile(Arc::clone(source)), Arc::clone(codecs))
+    if head.rows_len != rows_len {
+        let reason = format!("row areas of {} bytes, the blocks table states {rows_len}", head.rows_len);
+        return Err(Error::corrupt(Section::Block, offset, "T1", reason));
+    }
+    check_in(&**source, &head)?;
+    bytes.drain(..Head::SIZE);
+    check(head.rows_checksum, &bytes, Section::Block, head.rows_offset(), "B1")?;
+    Columns::decode(head, bytes, LabelBytes::InFile(Arc::clone(source)), Arc::clone(codecs))
 }
 
 pub(crate) fn read_head(
@@ -165,9 +172,15 @@ pub(crate) fn read_head(
 ) -> Result<Head> {
     let bytes = read(source, offset, Head::SIZE as u64, Section::Block, "B1")?;
     let head = Head::decode(&bytes, offset, layout)?;
-    if head.block_len() > source.len().saturating_sub(offset) {
-        let reason = format!("block of {} bytes, the file ends at {}", head.block_len(), source.len());
-        return Err(Error::corrupt(Section::Block, offset, "B1", reason));
-    }
+    check_in(source, &head)?;
     Ok(head)
+}
+
+/// A block lies in its file.
+fn check_in(source: &(impl Source + ?Sized), head: &Head) -> Result<()> {
+    if head.block_len() <= source.len().saturating_sub(head.offset) {
+        return Ok(());
+    }
+    let reason = format!("block of {} bytes, the file ends at {}", head.block_len(), source.len());
+    Err(Error::corrupt(Section::Block, head.offset, "B1", reason))
 }
