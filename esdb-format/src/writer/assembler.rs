@@ -4,10 +4,10 @@ use super::has_failed;
 use super::ordered::{Ordered, OrderedPairs};
 use super::output::Output;
 use super::pipeline::Pipeline;
+use super::sample::{self, Sample};
 use super::scribe::{Assembled, Scribe, Unfinished};
 use crate::block::{BlockDraft, FrameCuts};
 use crate::compression::Codec;
-use crate::dictionary::{self, Dictionary, SAMPLE, SAMPLE_BLOCKS, SAMPLE_KEYS};
 use crate::error::Result;
 use crate::header::Layout;
 use crate::interner::Translation;
@@ -155,9 +155,9 @@ impl Assembler {
                 waiting.keys += draft.key_bytes();
                 waiting.drafts.push(draft);
                 let waits = matches!(self.plan.codec, Codec::Zstd { .. })
-                    && waiting.data < SAMPLE
-                    && waiting.keys < SAMPLE_KEYS
-                    && waiting.drafts.len() < SAMPLE_BLOCKS;
+                    && waiting.data < sample::DATA
+                    && waiting.keys < sample::KEYS
+                    && waiting.drafts.len() < sample::BLOCKS;
                 if waits {
                     return Ok(());
                 }
@@ -199,8 +199,10 @@ impl Assembler {
                 return Ok(());
             }
         };
-        let Plan { unit, frame_size, threads, memory, .. } = self.plan;
-        let (dictionary, codec) = self.train(&drafts, giant_follows)?;
+        let Plan { unit, frame_size, threads, memory, codec, .. } = self.plan;
+        let sample = Sample::new(&drafts, self.plan.cuts(), giant_follows);
+        let (dictionary, codec) = sample.choose(codec, threads > 1)?;
+        drop(sample);
         let layout = Layout {
             unit,
             codec,
@@ -216,36 +218,6 @@ impl Assembler {
         drafts.into_iter().try_for_each(|draft| pipeline.add(draft))?;
         self.stage = Stage::Writing(Box::new(pipeline));
         Ok(())
-    }
-
-    /// The dictionary of the first events, if it wins, and the codec with its level (spec §10).
-    fn train(&self, drafts: &[BlockDraft], giant_follows: bool) -> Result<(Option<Dictionary>, Codec)> {
-        let (mut sample, mut frames, mut is_full) = (Vec::new(), Vec::new(), giant_follows);
-        'drafts: for draft in drafts {
-            let mut cuts = self.plan.cuts();
-            let mut data = draft.payload();
-            let mut frame = 0;
-            for &len in draft.lens() {
-                let len = len as usize;
-                if sample.len() + len > SAMPLE {
-                    frames.push(frame);
-                    is_full = true;
-                    break 'drafts;
-                }
-                if cuts.add(len).is_some() {
-                    frames.push(std::mem::take(&mut frame));
-                }
-                let (event, rest) = data.split_at(len);
-                sample.extend_from_slice(event);
-                (data, frame) = (rest, frame + len);
-            }
-            frames.push(frame);
-        }
-        let Plan { codec, threads, .. } = self.plan;
-        let dictionary = Dictionary::train(codec, &sample, &frames, is_full, threads > 1)?;
-        let bytes = dictionary.as_ref().map(|dictionary| dictionary.bytes()).unwrap_or_default();
-        let codec = dictionary::with_level(codec, bytes, &sample, &frames)?;
-        Ok((dictionary, codec))
     }
 
     /// Ends the blocks where they are, to be read again and merged with others.

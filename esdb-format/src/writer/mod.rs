@@ -1,8 +1,8 @@
 //! Writing a file: events in any order go in, a whole file comes out.
 //!
 //! What arrives in file order goes straight to the [`assembler`]; the rest is collected and sorted by the [`sorter`], then merged
-//! ([`merge`]). The assembler fills blocks, the [`pipeline`] compresses them, and the [`scribe`] writes them and all that follows from
-//! them to the [`output`], which gets its name when it is whole ([`unpublished`]).
+//! ([`merge`]). The assembler fills blocks, the first of which are a [`sample`] of the file; the [`pipeline`] compresses them, and the
+//! [`scribe`] writes them and all that follows from them to the [`output`], which gets its name when it is whole ([`unpublished`]).
 
 mod assembler;
 mod buffer;
@@ -14,6 +14,7 @@ mod output;
 mod pipeline;
 mod rows;
 mod runs;
+mod sample;
 mod scribe;
 mod sorter;
 mod unpublished;
