@@ -1,7 +1,9 @@
 //! A block being filled, and the block it becomes: columns and compressed frames (spec §5.2, §5.3).
 
+use std::collections::BTreeMap;
+
 use crate::checksum::checksum;
-use crate::codec::Encode;
+use crate::codec::{Encode, key_prefix};
 use crate::compression::Compressor;
 use crate::error::{Error, Result};
 use crate::interner::{Interner, Numbered, Translation};
@@ -315,44 +317,48 @@ impl BlockDraft {
 
     /// The values area, and one column for each name.
     fn encode_indexes(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
-        let name = |pair: u32| self.pairs.pair(pair).0;
-        let mut sorted: Vec<u32> = (0..self.pairs.len() as u32).collect();
-        sorted.sort_unstable_by_key(|&pair| self.pairs.pair(pair));
+        let names = self.pairs_by_name();
         // For each pair the number of its name, and its place among the name's values.
-        let mut places = vec![(0_u32, 0_u32); sorted.len()];
-        let mut groups: Vec<&[u32]> = Vec::new();
-        for group in sorted.chunk_by(|&a, &b| name(a) == name(b)) {
-            for (place, &pair) in group.iter().enumerate() {
-                places[pair as usize] = (groups.len() as u32, place as u32);
-            }
-            groups.push(group);
-        }
-
+        let mut places = vec![(0_u32, 0_u32); self.pairs.len()];
         let mut area = Vec::new();
         let mut previous_name = &[][..];
-        for group in &groups {
-            let name = name(group[0]);
+        for (number, (name, values)) in (0..).zip(&names) {
             put_string(previous_name, name, &mut area);
             previous_name = name;
-            area.put_varint(group.len() as u64);
+            area.put_varint(values.len() as u64);
             let mut previous = &[][..];
-            for &pair in *group {
+            for (place, &(_, pair)) in (0..).zip(values) {
                 let value = self.pairs.pair(pair).1;
                 put_string(previous, value, &mut area);
                 previous = value;
+                places[pair as usize] = (number, place);
             }
         }
 
-        let mut entries: Vec<(Vec<u64>, Vec<u64>)> = vec![Default::default(); groups.len()];
+        let mut entries: Vec<(Vec<u64>, Vec<u64>)> = vec![Default::default(); names.len()];
         for &(row, pair) in &self.entries {
             let (name, place) = places[pair as usize];
             let (rows, column) = &mut entries[name as usize];
             rows.push(u64::from(row));
             column.push(u64::from(place));
         }
-        let columns = entries.into_iter().zip(&groups);
-        let columns = columns.map(|((rows, places), group)| self.encode_index(&rows, places, group.len()));
+        let columns = entries.into_iter().zip(names.values());
+        let columns = columns.map(|((rows, places), values)| self.encode_index(&rows, places, values.len()));
         (area, columns.collect())
+    }
+
+    /// The pairs of each name, ascending by value: the first bytes of the value, and the pair's number.
+    fn pairs_by_name(&self) -> BTreeMap<&[u8], Vec<(u64, u32)>> {
+        let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (pair, (name, value)) in (0..).zip(self.pairs.pairs()) {
+            names.entry(name).or_default().push((key_prefix(value), pair));
+        }
+        let value = |pair: u32| self.pairs.pair(pair).1;
+        for values in names.values_mut() {
+            // The first bytes decide most comparisons.
+            values.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| value(a.1).cmp(value(b.1))));
+        }
+        names
     }
 
     fn encode_index(&self, rows: &[u64], mut places: Vec<u64>, values: usize) -> Vec<u8> {
