@@ -222,9 +222,12 @@ impl RunReader {
         let mut head = [0; 8];
         self.input.read_exact(&mut head).map_err(fail)?;
         let (len, stored) = (load_u32(&head), load_u32(&head[4..]));
-        self.stored.resize(stored as usize, 0);
-        self.input.read_exact(&mut self.stored).map_err(fail)?;
-        unpack(Codec::Lz4, &self.stored, len as usize, None, &mut self.records, Section::File, 0)?;
+        let chunk = if stored == len { &mut self.records } else { &mut self.stored };
+        chunk.resize(stored as usize, 0);
+        self.input.read_exact(chunk).map_err(fail)?;
+        if stored < len {
+            unpack(Codec::Lz4, &self.stored, len as usize, None, &mut self.records, Section::File, 0)?;
+        }
         self.next = 0;
         Ok(true)
     }
