@@ -3,6 +3,7 @@
 //! Values are handed out as their text, byte for byte. Nothing here recurses, so depth costs no stack; text
 //! nested deeper than [`MAX_DEPTH`] is refused all the same, for the sake of those who read it after us.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use memchr::memchr;
@@ -89,7 +90,7 @@ impl From<serde_json::Error> for Syntax {
 /// offset of the value in question.
 pub(crate) fn walk_object<'a, K, E>(
     text: &'a str,
-    choose: impl FnMut(&str) -> Result<Option<K>, E>,
+    choose: impl FnMut(Cow<'a, str>) -> Result<Option<K>, E>,
     take: impl FnMut(K, &'a str) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
     let mut refused = None;
@@ -112,7 +113,7 @@ struct Members<'a, 'r, C, T, E> {
 
 impl<'a, K, E, C, T> Visitor<'a> for Members<'a, '_, C, T, E>
 where
-    C: FnMut(&str) -> Result<Option<K>, E>,
+    C: FnMut(Cow<'a, str>) -> Result<Option<K>, E>,
     T: FnMut(K, &'a str) -> Result<(), E>,
 {
     type Value = ();
@@ -145,7 +146,7 @@ where
 
 struct Key<'c, C>(&'c mut C);
 
-impl<'de, K, E, C: FnMut(&str) -> Result<Option<K>, E>> DeserializeSeed<'de> for Key<'_, C> {
+impl<'de, K, E, C: FnMut(Cow<'de, str>) -> Result<Option<K>, E>> DeserializeSeed<'de> for Key<'_, C> {
     type Value = Result<Option<K>, E>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -153,15 +154,19 @@ impl<'de, K, E, C: FnMut(&str) -> Result<Option<K>, E>> DeserializeSeed<'de> for
     }
 }
 
-impl<K, E, C: FnMut(&str) -> Result<Option<K>, E>> Visitor<'_> for Key<'_, C> {
+impl<'de, K, E, C: FnMut(Cow<'de, str>) -> Result<Option<K>, E>> Visitor<'de> for Key<'_, C> {
     type Value = Result<Option<K>, E>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
+    fn visit_borrowed_str<Error: serde::de::Error>(self, key: &'de str) -> Result<Self::Value, Error> {
+        Ok((self.0)(Cow::Borrowed(key)))
+    }
+
     fn visit_str<Error: serde::de::Error>(self, key: &str) -> Result<Self::Value, Error> {
-        Ok((self.0)(key))
+        Ok((self.0)(Cow::Owned(key.to_owned())))
     }
 }
 
@@ -316,7 +321,7 @@ mod tests {
         let found = std::cell::RefCell::new(Vec::new());
         walk_object(
             text,
-            |key| match key {
+            |key| match &*key {
                 "bad" => Err("bad key".to_owned()),
                 "skip" => Ok(None),
                 key => Ok(Some(key.to_owned())),

@@ -5,6 +5,8 @@
 //! Keys may come in any order; `grouping`, `index` and `index_base64` may be missing. A key that is unknown
 //! or stands twice is an error: a misspelt key must not lose data.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use esdb_format::{EventBuf, Unit};
@@ -31,18 +33,40 @@ enum Key {
     DataBase64,
 }
 
-const KEYS: [(&str, Key); 10] = [
-    ("space", Key::Space),
-    ("grouping", Key::Grouping),
-    ("timestamp", Key::Timestamp),
-    ("index", Key::Index),
-    ("data", Key::Data),
-    ("data_text", Key::DataText),
-    ("data_base64", Key::DataBase64),
-    ("index_base64", Key::IndexBase64),
-    ("space_base64", Key::SpaceBase64),
-    ("grouping_base64", Key::GroupingBase64),
-];
+impl Key {
+    const COUNT: usize = Self::DataBase64 as usize + 1;
+
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "space" => Self::Space,
+            "space_base64" => Self::SpaceBase64,
+            "grouping" => Self::Grouping,
+            "grouping_base64" => Self::GroupingBase64,
+            "timestamp" => Self::Timestamp,
+            "index" => Self::Index,
+            "index_base64" => Self::IndexBase64,
+            "data" => Self::Data,
+            "data_text" => Self::DataText,
+            "data_base64" => Self::DataBase64,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Space => "space",
+            Self::SpaceBase64 => "space_base64",
+            Self::Grouping => "grouping",
+            Self::GroupingBase64 => "grouping_base64",
+            Self::Timestamp => "timestamp",
+            Self::Index => "index",
+            Self::IndexBase64 => "index_base64",
+            Self::Data => "data",
+            Self::DataText => "data_text",
+            Self::DataBase64 => "data_base64",
+        }
+    }
+}
 
 /// Reads native lines.
 pub(crate) struct Native {
@@ -111,7 +135,7 @@ impl Native {
     fn read_timestamp(&self, value: &str, offset: usize) -> Result<i64, Problem> {
         let result = match Kind::of(value) {
             Kind::Number => {
-                if value.contains(['.', 'e', 'E']) {
+                if value.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
                     let message = format!("timestamp: {} is not an integer", quote(value.as_bytes()));
                     return Err(Problem::new(Reason::UnreadableTime, offset, message));
                 }
@@ -128,21 +152,21 @@ impl Native {
 }
 
 /// The texts of a line's values, by key.
-struct Values<'a>([Option<&'a str>; KEYS.len()]);
+struct Values<'a>([Option<&'a str>; Key::COUNT]);
 
 impl<'a> Values<'a> {
     fn of(line: &'a str) -> Result<Self, Problem> {
         document::check_object(line)?;
-        let mut values = Self([None; KEYS.len()]);
+        let mut values = Self([None; Key::COUNT]);
         let walked = json::walk_object(
             line,
-            |key| match KEYS.iter().find(|(name, _)| *name == key) {
-                Some(known) => Ok(Some(known)),
-                None => Err((Reason::UnknownKey, format!("the key {} is unknown", quote(key.as_bytes())))),
+            |name| match Key::of(&name) {
+                Some(key) => Ok(Some(key)),
+                None => Err((Reason::UnknownKey, format!("the key {} is unknown", quote(name.as_bytes())))),
             },
-            |(name, key), value| match values.0[*key as usize].replace(value) {
+            |key, value| match values.0[key as usize].replace(value) {
                 None => Ok(()),
-                Some(_) => Err((Reason::DuplicateKey, format!("the key \"{name}\" stands twice"))),
+                Some(_) => Err((Reason::DuplicateKey, format!("the key \"{}\" stands twice", key.name()))),
             },
         );
         walked.map_err(|stop| match stop {
@@ -163,9 +187,7 @@ impl<'a> Values<'a> {
         match found.next() {
             None => Ok(first),
             Some(_) => {
-                let names = keys.map(|key| KEYS.iter().find(|(_, other)| *other as u8 == key as u8));
-                let names: Vec<_> = names.into_iter().flatten().map(|(name, _)| *name).collect();
-                let message = format!("a line has only one of {}", names.join(", "));
+                let message = format!("a line has only one of {}", keys.map(Key::name).join(", "));
                 let last = keys
                     .iter()
                     .filter_map(|key| self.get(*key))
@@ -221,7 +243,7 @@ fn read_index(value: &str, offset: usize, pairs: &mut Pairs<'_>) -> Result<(), P
     };
     let walked = json::walk_object(
         value,
-        |name| Ok(Some(name.to_owned())),
+        |name| Ok(Some(name)),
         |name, element| {
             if Kind::of(element) == Kind::Array {
                 json::walk_array(element, |element| add(&name, element, pairs))
@@ -245,15 +267,15 @@ fn read_index(value: &str, offset: usize, pairs: &mut Pairs<'_>) -> Result<(), P
 
 /// The names of an `index` object.
 #[derive(Default)]
-struct Names(Vec<String>);
+struct Names<'a>(Vec<Cow<'a, str>>);
 
-impl Names {
+impl Names<'_> {
     /// A name that stands twice. Names in ascending order, as `scan` prints them, are not sorted again.
     fn twice(&mut self) -> Option<&str> {
         if !self.0.is_sorted_by(|one, next| one < next) {
             self.0.sort_unstable();
         }
-        self.0.array_windows().find(|[one, next]| one == next).map(|[name, _]| name.as_str())
+        self.0.array_windows().find(|[one, next]| one == next).map(|[name, _]| &**name)
     }
 }
 
