@@ -196,8 +196,9 @@ impl Marks {
         let needed = self.count.min(wanted.end.next_multiple_of(FRAME)).saturating_sub(first);
         let (mut values, mut skipped) = (Vec::with_capacity(wanted.len()), skipped);
         decode_column(&mut area, needed, |frame| {
+            let frame = frame.get(std::mem::take(&mut skipped)..).unwrap_or_default();
             let left = wanted.len().saturating_sub(values.len());
-            values.extend(frame.iter().skip(std::mem::take(&mut skipped)).take(left));
+            values.extend_from_slice(frame.get(..left).unwrap_or(frame));
             Ok(())
         })?;
         Ok(values)
