@@ -58,7 +58,7 @@ pub(crate) struct WritingArgs {
     )]
     level: Option<i32>,
 
-    /// How much data is compressed as one piece, 256 to 1MiB; up to 16 times that if it holds fewer than 32 events [default: 4KiB]
+    /// How much data is compressed as one piece, 256 to 1MiB; up to 16 times that if it holds fewer than 32 events [default: 4KiB, or 8KiB for zstd without a dictionary]
     #[arg(long, value_name = "BYTES", value_parser = parse_frame_size, help_heading = "Output")]
     frame_size: Option<u32>,
 

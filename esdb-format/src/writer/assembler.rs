@@ -20,18 +20,13 @@ use crate::unit::Unit;
 pub(crate) struct Plan {
     pub(crate) unit: Unit,
     pub(crate) codec: Codec,
-    pub(crate) frame_size: u32,
+    /// `None`: what suits the first events.
+    pub(crate) frame_size: Option<u32>,
     pub(crate) threads: usize,
     /// How many events close a block.
     pub(crate) block_events: usize,
     /// Bytes for everything but the sorting of events.
     pub(crate) memory: usize,
-}
-
-impl Plan {
-    fn cuts(&self) -> FrameCuts {
-        FrameCuts::new(self.frame_size, self.block_events)
-    }
 }
 
 /// Takes events in file order and writes a file.
@@ -199,10 +194,12 @@ impl Assembler {
                 return Ok(());
             }
         };
-        let Plan { unit, frame_size, threads, memory, codec, .. } = self.plan;
-        let sample = Sample::new(&drafts, self.plan.cuts(), giant_follows);
+        let Plan { unit, frame_size, threads, memory, codec, block_events } = self.plan;
+        let cuts = |frame_size| FrameCuts::new(frame_size, block_events);
+        let sample = Sample::new(&drafts, cuts(frame_size.unwrap_or(sample::FRAME_SIZE)), giant_follows);
         let (dictionary, codec) = sample.choose(codec, threads > 1)?;
         drop(sample);
+        let frame_size = frame_size.unwrap_or_else(|| sample::frame_size(codec, dictionary.is_some()));
         let layout = Layout {
             unit,
             codec,
@@ -214,7 +211,7 @@ impl Assembler {
         let bytes = dictionary.as_ref().map(|dictionary| dictionary.bytes().to_vec()).unwrap_or_default();
         let first_ordinal = drafts.first().unwrap_or(&self.draft).first_ordinal;
         let scribe = Scribe::begin(output, layout, dictionary, memory, &self.folder, first_ordinal)?;
-        let mut pipeline = Pipeline::new(scribe, codec, self.plan.cuts(), &bytes, threads)?;
+        let mut pipeline = Pipeline::new(scribe, codec, cuts(frame_size), &bytes, threads)?;
         drafts.into_iter().try_for_each(|draft| pipeline.add(draft))?;
         self.stage = Stage::Writing(Box::new(pipeline));
         Ok(())

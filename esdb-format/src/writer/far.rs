@@ -57,8 +57,14 @@ fn far(events: &[EventBuf], ordinal: u64, start: u64, codec: Codec) -> Reader {
     let spills = SpillFolder::new(Arc::new(FileSystem), folder.path());
     let mut output = Output::new(Box::new(tempfile::tempfile_in(folder.path()).unwrap()), "far".into(), true);
     output.begin_at(start - Header::SIZE as u64);
-    let plan =
-        Plan { unit: Unit::Seconds, codec, frame_size: 256, threads: 1, block_events: 700, memory: 8 << 20 };
+    let plan = Plan {
+        unit: Unit::Seconds,
+        codec,
+        frame_size: Some(256),
+        threads: 1,
+        block_events: 700,
+        memory: 8 << 20,
+    };
     let mut assembler = Assembler::new(plan, output, &spills);
     assembler.begin_at(ordinal);
     for event in events {

@@ -53,13 +53,13 @@ const PASS_ON: usize = 4 << 20;
 /// The cache of who verifies what was written, in bytes: it is read once, from front to back.
 const VERIFY_CACHE: usize = 1 << 20;
 
-/// How a file is written. By default: milliseconds, zstd, frames of 4 KiB, 256 MiB of memory, one thread for
+/// How a file is written. By default: milliseconds, zstd, frames of 4 or 8 KiB, 256 MiB of memory, one thread for
 /// each core.
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
     unit: Unit,
     codec: Codec,
-    frame_size: u32,
+    frame_size: Option<u32>,
     memory: usize,
     threads: usize,
     max_event: usize,
@@ -74,7 +74,7 @@ impl Default for WriterOptions {
         Self {
             unit: Unit::default(),
             codec: Codec::default(),
-            frame_size: 4 << 10,
+            frame_size: None,
             memory: 256 << 20,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             max_event: 64 << 20,
@@ -106,12 +106,12 @@ impl WriterOptions {
         self
     }
 
-    /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 4 KiB. Larger frames are smaller
-    /// in all, smaller frames make a single event cheaper to reach. Frames of fewer than 32 events grow up to sixteen
-    /// times as long.
+    /// How much data is compressed as one piece, in bytes, 256 to 1 MiB. Default: 4 KiB, or 8 KiB for zstd without a dictionary
+    /// (spec §10). Larger frames are smaller in all, smaller frames make a single event cheaper to reach. Frames of fewer than 32
+    /// events grow up to sixteen times as long.
     #[must_use]
     pub fn frame_size(mut self, bytes: u32) -> Self {
-        self.frame_size = bytes;
+        self.frame_size = Some(bytes);
         self
     }
 
@@ -174,8 +174,9 @@ impl WriterOptions {
 
     fn check(&self) -> Result<()> {
         let refuse = |reason: String| Err(Error::Invalid(reason));
-        if !(limits::FRAME_SIZE_MIN..=limits::FRAME_SIZE_MAX).contains(&self.frame_size) {
-            return refuse(format!("frame size is {} bytes, 256 to 1048576 are possible", self.frame_size));
+        let possible = limits::FRAME_SIZE_MIN..=limits::FRAME_SIZE_MAX;
+        if let Some(bytes) = self.frame_size.filter(|bytes| !possible.contains(bytes)) {
+            return refuse(format!("frame size is {bytes} bytes, 256 to 1048576 are possible"));
         }
         if self.memory < LEAST_MEMORY {
             return refuse(format!("memory is {} bytes, at least {LEAST_MEMORY} are needed", self.memory));

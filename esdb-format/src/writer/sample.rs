@@ -1,4 +1,4 @@
-//! The first events of a file: whether a dictionary is trained on them, and which level suits them (spec §10).
+//! The first events of a file: whether a dictionary is trained on them, which level and which frame size suit them (spec §10).
 
 use std::panic::resume_unwind;
 
@@ -40,6 +40,19 @@ const PROBED: usize = 256 << 10;
 const LEVELS: [i32; 2] = [3, 1];
 const ENOUGH: usize = 1 << 20;
 const MOST_GROWTH: usize = 100;
+
+/// The frame size that is left to the writer, in bytes. Frames of zstd that have no dictionary begin with tables of their own, which small
+/// ones do not pay for.
+pub(super) const FRAME_SIZE: u32 = 4 << 10;
+const FRAME_SIZE_WITH_TABLES: u32 = 8 << 10;
+
+/// The frame size that suits a codec.
+pub(super) fn frame_size(codec: Codec, has_dictionary: bool) -> u32 {
+    match codec {
+        Codec::Zstd { .. } if !has_dictionary => FRAME_SIZE_WITH_TABLES,
+        _ => FRAME_SIZE,
+    }
+}
 
 /// Data of the first events.
 pub(super) struct Sample {
