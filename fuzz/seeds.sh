@@ -17,7 +17,7 @@ if [ "$target" = block ]; then
     # Heads of blocks, behind the byte that says so.
     for vector in $(find ../spec/vectors/good ../spec/vectors/bad -name '*.esdb' -size -16); do
         for offset in $( (LC_ALL=C grep -abo -P '\x89ESDBB\r' "$vector" || true) | cut -d: -f1); do
-            { printf '\377'; tail -c "+$((offset + 1))" "$vector" | head -c 60; } >"$folder/$(basename "$vector").$offset"
+            { printf '\377'; head -c "$((offset + 60))" "$vector" | tail -c 60; } >"$folder/$(basename "$vector").$offset"
         done
     done
 fi
