@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::events::Events;
 use crate::limits::middle;
-use crate::measure::{check, remove, time};
+use crate::measure::{Times, check, remove};
 use crate::peers::{Build, Peer};
 use crate::plot::{Line, Plot};
 use crate::question::Question;
@@ -101,8 +101,9 @@ fn measure(peer: &dyn Peer, events: &Events, path: &Path, rounds: usize) -> Resu
         ensure!(check(peer, path, row, &right)?, "{} cannot answer", peer.name());
         let seen =
             (right.iter().map(|answer| answer.events).sum(), right.iter().map(|answer| answer.bytes).sum());
-        let mut times = (0..rounds).map(|_| time(peer, path, row, seen)).collect::<Result<Vec<_>>>()?;
-        *seconds = middle(&mut times) / row.questions.len() as f64;
+        let mut times = Times::default();
+        (0..rounds).try_for_each(|_| times.ask(peer, path, row, seen))?;
+        *seconds = middle(&mut times.first) / row.questions.len() as f64;
     }
     Ok([opens / LOOKUPS as f64, seconds[0], build, seconds[1], peer.size(path)? as f64])
 }
