@@ -241,8 +241,11 @@ impl<'a> Run<'a> {
             }
             if !times.again.is_empty() {
                 let seconds = middle(&mut times.again);
-                let (unit, one) =
-                    if row.per == Per::Event { (Unit::SecondsPerEvent, events) } else { (Unit::Seconds, questions) };
+                let (unit, one) = if row.per == Per::Event {
+                    (Unit::SecondsPerEvent, events)
+                } else {
+                    (Unit::Seconds, questions)
+                };
                 self.figure(&again, peer.name(), unit, seconds / one, None);
             }
         }

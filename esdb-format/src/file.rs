@@ -1,6 +1,6 @@
 //! An open file: its footer, and checked access to pages, blocks and frames through one cache.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
@@ -42,7 +42,7 @@ pub(crate) struct OpenFile {
     codecs: Arc<Codecs>,
     cache: Cache<Key, Cached, Weights>,
     /// Uncompressed payload frames, apart: however many are read, what leads to them stays.
-    frames: OnceLock<KeptFrames>,
+    frames: OnceLock<Box<KeptFrames>>,
     cache_bytes: usize,
     checks: bool,
 }
@@ -106,29 +106,35 @@ pub(crate) enum Keep {
 /// Uncompressed payload frames.
 struct KeptFrames {
     cache: Cache<FrameAt, Arc<Vec<u8>>, Weights>,
-    /// Where frames stood that were asked for once, each in the place that its offset gives it.
-    once: [AtomicU64; ONCE],
+    /// What marks the last frames that were asked for once, four together: the newest in the lowest byte.
+    once: [AtomicU32; ONCE],
 }
 
-/// How many frames are remembered that were asked for once.
-const ONCE: usize = 1 << 10;
+/// How many times four frames are remembered that were asked for once: more in all than the usual cache has room for.
+const ONCE: usize = 1 << 12;
 
 /// The part of the cache that is for payload frames: one in so many.
-const FRAMES_PART: usize = 4;
+const FRAMES_PART: usize = 2;
 
 impl KeptFrames {
-    fn new(bytes: usize) -> Self {
-        Self {
+    fn new(bytes: usize) -> Box<Self> {
+        Box::new(Self {
             cache: Cache::with_weighter(1000, bytes as u64, Weights),
-            once: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
+            once: [const { AtomicU32::new(0) }; ONCE],
+        })
     }
 
-    /// Whether the frame at this offset was asked for before, and not too many since.
+    /// Whether the frame at this offset was asked for before, and few with its place since. Now and then another one is taken for it.
     fn asked_before(&self, offset: u64) -> bool {
-        // Offsets of neighbouring frames differ in their middle bits.
-        let place = (offset ^ (offset >> 10)) as usize % ONCE;
-        self.once.get(place).is_some_and(|once| once.swap(offset, Ordering::Relaxed) == offset)
+        let hash = offset.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (place, mark) = ((hash >> 48) as usize % ONCE, (hash >> 40) as u8 | 1);
+        let Some(once) = self.once.get(place) else { return false };
+        let marks = once.load(Ordering::Relaxed);
+        let before = marks.to_le_bytes().contains(&mark);
+        if !before {
+            once.store(marks << 8 | u32::from(mark), Ordering::Relaxed);
+        }
+        before
     }
 }
 

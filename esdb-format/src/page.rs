@@ -6,7 +6,6 @@
 //!
 //! In the leaves of spaces and groupings keys have no values, but [extents](crate::extents).
 
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -165,6 +164,11 @@ impl Page {
         self.level
     }
 
+    /// Where it stands in the file.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -216,6 +220,40 @@ impl Page {
         Ok(start)
     }
 
+    /// The entry that begins at `start`, where places are counted from the first one.
+    fn entry(&self, start: usize, most_shared: usize) -> Result<Entry> {
+        let end = self.area().len();
+        let mut decoder = self.decoder(start..end);
+        let (shared, suffix) = match self.extents {
+            None => (decoder.varint("P4")?, decoder.varint("P4")?),
+            Some(_) => short_lengths(&mut decoder)?,
+        };
+        if shared > most_shared as u64 {
+            let reason = format!("shared prefix is {shared}, at most {most_shared} expected");
+            return Err(self.decoder(start..end).corrupt("K1", reason));
+        }
+        if shared.saturating_add(suffix) > (limits::KEY + 8) as u64 {
+            return Err(decoder.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
+        }
+        let (shared, suffix) = (shared as usize, suffix as usize);
+        let value = match self.extents {
+            None => decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?,
+            Some(_) => 0,
+        };
+        let suffix_start = end.saturating_sub(decoder.remaining());
+        decoder.take(suffix, "P4")?;
+        let value_start = end.saturating_sub(decoder.remaining());
+        decoder.take(value, "P4")?;
+        let value_end = end.saturating_sub(decoder.remaining());
+        Ok(Entry { shared, suffix: suffix_start..value_start, value: value_start..value_end })
+    }
+
+    /// The first key of the group with number `group`, which is whole.
+    fn whole_key(&self, group: usize) -> Result<&[u8]> {
+        let entry = self.entry(self.restart(group)?, 0)?;
+        Ok(self.slice(entry.suffix))
+    }
+
     /// Every restart points at its entry, and the entries fill the page.
     pub(crate) fn check_shape(self: &Arc<Self>) -> Result<()> {
         let mut cursor = PageCursor::new(Arc::clone(self));
@@ -223,11 +261,7 @@ impl Page {
             if index % RESTART == 0 && self.restart(index / RESTART)? != cursor.after {
                 return Err(self.corrupt("P4", format!("restart of entry {index} points elsewhere")));
             }
-            let before = (index > 0).then(|| cursor.key.clone());
             cursor.advance()?;
-            if before.is_some_and(|before| before >= cursor.key) {
-                return Err(self.corrupt("P2", format!("key of entry {index} does not ascend")));
-            }
         }
         if cursor.after != self.area().len() {
             let left = self.area().len().abs_diff(cursor.after);
@@ -265,6 +299,11 @@ impl PageCursor {
         &self.page
     }
 
+    /// The number of the current entry, if there was a move.
+    pub(crate) fn place(&self) -> Option<usize> {
+        self.index
+    }
+
     /// The number of the current entry. Call it after a move that found one.
     pub(crate) fn index(&self) -> usize {
         self.index.unwrap_or(0)
@@ -292,33 +331,8 @@ impl PageCursor {
 
     /// The entry after this one; there must be one.
     fn peek(&self) -> Result<Entry> {
-        let end = self.page.area().len();
-        let mut decoder = self.page.decoder(self.after..end);
         let whole = self.next_index().is_multiple_of(RESTART);
-        let most_shared = if whole { 0 } else { self.key.len() };
-        let (shared, suffix) = match self.page.extents {
-            None => (decoder.varint("P4")?, decoder.varint("P4")?),
-            Some(_) => short_lengths(&mut decoder)?,
-        };
-        if shared > most_shared as u64 {
-            let here = self.page.decoder(self.after..end);
-            let reason = format!("shared prefix is {shared}, at most {most_shared} expected");
-            return Err(here.corrupt("K1", reason));
-        }
-        if shared.saturating_add(suffix) > (limits::KEY + 8) as u64 {
-            return Err(decoder.corrupt("L1", format!("key of {shared} and {suffix} bytes")));
-        }
-        let (shared, suffix) = (shared as usize, suffix as usize);
-        let value = match self.page.extents {
-            None => decoder.varint_up_to(limits::PAGE as u64, "length of a value", "L1")?,
-            Some(_) => 0,
-        };
-        let suffix_start = end.saturating_sub(decoder.remaining());
-        decoder.take(suffix, "P4")?;
-        let value_start = end.saturating_sub(decoder.remaining());
-        decoder.take(value, "P4")?;
-        let value_end = end.saturating_sub(decoder.remaining());
-        Ok(Entry { shared, suffix: suffix_start..value_start, value: value_start..value_end })
+        self.page.entry(self.after, if whole { 0 } else { self.key.len() })
     }
 
     /// Moves to the entry that was peeked at.
@@ -333,7 +347,19 @@ impl PageCursor {
     /// Moves to the next entry; there must be one.
     fn advance(&mut self) -> Result<()> {
         let entry = self.peek()?;
+        self.check_ascends(&entry)?;
         self.take(entry);
+        Ok(())
+    }
+
+    /// An entry that was peeked at has a greater key.
+    fn check_ascends(&self, entry: &Entry) -> Result<()> {
+        let (before, suffix) = (self.key.get(entry.shared..), self.page.slice(entry.suffix.clone()));
+        if self.index.is_some() && before.is_none_or(|before| before >= suffix) {
+            return Err(self
+                .page
+                .corrupt("P2", format!("key of entry {} does not ascend", self.next_index())));
+        }
         Ok(())
     }
 
@@ -363,24 +389,32 @@ impl PageCursor {
         self.after = self.page.restart(group)?;
         self.index = group.saturating_mul(RESTART).checked_sub(1);
         self.key.clear();
-        self.advance()
+        let entry = self.peek()?;
+        self.take(entry);
+        Ok(())
     }
 
     /// Moves to the last entry whose key is not greater than `key`, if there is one.
     pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
-        let (mut low, mut high) = (0, self.page.count.div_ceil(RESTART));
-        while low < high {
-            let middle = low.midpoint(high);
-            self.enter_group(middle)?;
-            match self.key.as_slice().cmp(key) {
-                Ordering::Equal => return Ok(true),
-                Ordering::Less => low = middle.saturating_add(1),
-                Ordering::Greater => high = middle,
+        let groups = self.page.count.div_ceil(RESTART);
+        let mut group = self.index.map_or(0, |index| index / RESTART);
+        let next = group.saturating_add(1);
+        let near = self.index.is_some() && self.key.as_slice() <= key;
+        if !near || (next < groups && self.page.whole_key(next)? <= key) {
+            let (mut low, mut high) = (if near { next } else { 0 }, groups);
+            while low < high {
+                let middle = low.midpoint(high);
+                if self.page.whole_key(middle)? <= key {
+                    low = middle.saturating_add(1);
+                } else {
+                    high = middle;
+                }
             }
+            let Some(found) = low.checked_sub(1) else { return Ok(false) };
+            group = found;
+            self.enter_group(group)?;
         }
-        let Some(group) = low.checked_sub(1) else { return Ok(false) };
-        self.enter_group(group)?;
-        let end = self.page.count.min(low.saturating_mul(RESTART));
+        let end = self.page.count.min(group.saturating_add(1).saturating_mul(RESTART));
         // How much of `key` the current key has. An entry that shares more with it differs from `key` where it does.
         let mut common = shared_prefix(&self.key, key);
         while self.next_index() < end {
@@ -393,6 +427,7 @@ impl PageCursor {
                     break;
                 }
             }
+            self.check_ascends(&entry)?;
             self.take(entry);
         }
         Ok(true)

@@ -174,7 +174,7 @@ impl<P: Pages> Tree<P> {
     }
 
     pub(crate) fn cursor(self) -> TreeCursor<P> {
-        TreeCursor { tree: self, path: Vec::new(), first: 0 }
+        TreeCursor { tree: self, path: Vec::new() }
     }
 
     /// The entry of `key`.
@@ -198,9 +198,16 @@ impl<P: Pages> Tree<P> {
 #[derive(Clone)]
 pub(crate) struct TreeCursor<P> {
     tree: Tree<P>,
-    /// From the root to the leaf, each at the entry that leads on.
-    path: Vec<PageCursor>,
-    /// The position of the leaf's first entry.
+    /// From the root to the leaf.
+    path: Vec<Step>,
+}
+
+/// A page on the way to an entry.
+#[derive(Clone)]
+struct Step {
+    /// At the entry that leads on.
+    cursor: PageCursor,
+    /// How many entries of the tree's leaves lie before this page.
     first: u64,
 }
 
@@ -209,16 +216,15 @@ impl<P: Pages> TreeCursor<P> {
         self.tree.entries
     }
 
-    /// The leaf's cursor. There is one after every successful move.
+    /// The last step. There is one after every successful move.
     #[expect(clippy::unwrap_used, reason = "each move that succeeds leaves a path")]
-    pub(crate) fn leaf(&self) -> &PageCursor {
+    fn last(&self) -> &Step {
         self.path.last().unwrap()
     }
 
-    /// The same while the path is being made.
-    #[expect(clippy::unwrap_used, reason = "a path begins with the root")]
-    fn lowest(&mut self) -> &mut PageCursor {
-        self.path.last_mut().unwrap()
+    /// The leaf's cursor, after a successful move.
+    pub(crate) fn leaf(&self) -> &PageCursor {
+        &self.last().cursor
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -231,25 +237,23 @@ impl<P: Pages> TreeCursor<P> {
 
     /// The number of the entry in the whole tree.
     pub(crate) fn position(&self) -> u64 {
-        self.first.saturating_add(self.leaf().index() as u64)
+        self.last().first.saturating_add(self.leaf().index() as u64)
     }
 
     fn enter_root(&mut self) -> Result<()> {
-        self.path.truncate(1);
-        self.first = 0;
         if self.path.is_empty() {
             let page = self.tree.pages.page(&self.tree.root, self.tree.section)?;
             if page.count() == 0 && (page.level() > 0 || self.tree.entries > 0) {
                 return Err(page.corrupt("P4", "page without entries"));
             }
-            self.path.push(PageCursor::new(page));
+            self.path.push(Step { cursor: PageCursor::new(page), first: 0 });
         }
         Ok(())
     }
 
-    /// Loads the page that the last cursor of the path points at.
+    /// Loads the page that the last step points at.
     fn descend(&mut self) -> Result<()> {
-        let parent = self.leaf();
+        let Step { cursor: parent, first } = self.last();
         let mut value = parent.value();
         let handle = Handle::decode(&mut value)?;
         let before = value.varint("P4")?;
@@ -264,31 +268,38 @@ impl<P: Pages> TreeCursor<P> {
             return Err(page.corrupt("P4", "page without entries"));
         }
         let is_first = parent.index() == 0;
-        if before >= self.tree.entries || before < self.first || (is_first && before != self.first) {
+        if before >= self.tree.entries || before < *first || (is_first && before != *first) {
             return Err(page.corrupt("P3", format!("{before} entries before it are not possible")));
         }
-        self.first = before;
-        self.path.push(PageCursor::new(page));
+        self.path.push(Step { cursor: PageCursor::new(page), first: before });
         Ok(())
     }
 
-    fn at_leaf(&self) -> bool {
-        self.leaf().page().level() == 0
-    }
-
-    /// Moves to the last entry whose key is not greater than `key`.
+    /// Moves to the last entry whose key is not greater than `key`. Cheaper near the entry that it was at.
     pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
         self.enter_root()?;
-        loop {
-            if !self.lowest().floor(key)? {
+        let mut depth = 0;
+        while let Some(Step { cursor, .. }) = self.path.get_mut(depth) {
+            depth = depth.saturating_add(1);
+            let place = cursor.place();
+            let found = cursor.floor(key);
+            let (is_leaf, stays) = (cursor.page().level() == 0, place.is_some() && cursor.place() == place);
+            // The pages below lead to the entry that this one was at.
+            if !stays || !matches!(found, Ok(true)) {
+                self.path.truncate(depth);
+            }
+            if !found? {
                 // A page below the root begins with the key that led to it.
-                return if self.path.len() == 1 { Ok(false) } else { Err(self.misplaced()) };
+                return if depth == 1 { Ok(false) } else { Err(self.misplaced()) };
             }
-            if self.at_leaf() {
-                return self.check_position().map(|()| true);
+            if is_leaf {
+                break;
             }
-            self.descend()?;
+            if self.path.len() == depth {
+                self.descend()?;
+            }
         }
+        self.check_position().map(|()| true)
     }
 
     /// The tree has as many entries as it states.
@@ -317,23 +328,20 @@ impl<P: Pages> TreeCursor<P> {
         if position >= self.tree.entries {
             return Ok(false);
         }
-        if let Some(leaf) = self.path.last_mut().filter(|leaf| leaf.page().level() == 0) {
-            let held = self.first..self.first.saturating_add(leaf.page().count() as u64);
-            if held.contains(&position) {
-                leaf.go_to(position.saturating_sub(self.first) as usize)?;
+        if let Some(Step { cursor: leaf, first }) = self.path.last_mut() {
+            let held = *first..first.saturating_add(leaf.page().count() as u64);
+            if leaf.page().level() == 0 && held.contains(&position) {
+                leaf.go_to(position.saturating_sub(*first) as usize)?;
                 return Ok(true);
             }
         }
+        self.path.truncate(1);
         self.enter_root()?;
-        loop {
-            let index = position.checked_sub(self.first);
-            let is_leaf = self.at_leaf();
-            let page = self.lowest();
+        while let Some(Step { cursor: page, first }) = self.path.last_mut() {
             let count = page.page().count();
-            if is_leaf {
-                let Some(index) = index.filter(|&index| index < count as u64) else {
-                    return Err(page.page().corrupt("P3", format!("no entry {position} in the tree")));
-                };
+            if page.page().level() == 0 {
+                let index = position.checked_sub(*first).filter(|&index| index < count as u64);
+                let Some(index) = index else { break };
                 page.go_to(index as usize)?;
                 return Ok(true);
             }
@@ -347,11 +355,13 @@ impl<P: Pages> TreeCursor<P> {
             page.go_to(low)?;
             self.descend()?;
         }
+        let offset = self.path.last().map_or(self.tree.root.offset, |step| step.cursor.page().offset());
+        Err(Error::corrupt(self.tree.section, offset, "P3", format!("no entry {position} in the tree")))
     }
 
     /// Moves to the next entry, or to the first if there was no move before.
     pub(crate) fn next(&mut self) -> Result<bool> {
-        let Some(leaf) = self.path.last_mut() else { return self.go_to(0) };
+        let Some(Step { cursor: leaf, .. }) = self.path.last_mut() else { return self.go_to(0) };
         if leaf.next()? {
             return self.check_position().map(|()| true);
         }
@@ -448,6 +458,25 @@ pub(crate) mod tests {
                 assert_eq!(cursor.key(), key64(i * 2));
             }
             assert!(!cursor.go_to(count).unwrap());
+        }
+    }
+
+    #[test]
+    fn floors_do_not_depend_on_where_the_cursor_was() {
+        for (count, value) in [(1, &b"v"[..]), (30_000, b"some longer value"), (900, &[7; 3000])] {
+            let (memory, root) = tree(count, value);
+            let mut cursor = Tree::new(&memory, root, Section::Blocks).cursor();
+            let mut near = 0_u64;
+            for i in 0..4_000_u64 {
+                let far = i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+                near = if i % 5 == 0 { far } else { near + far % 90 } % (2 * count + 3);
+                assert!(cursor.floor(&key64(near)).unwrap());
+                assert_eq!(cursor.position(), (near / 2).min(count - 1), "{near} of {count}");
+                assert_eq!(cursor.key(), key64(cursor.position() * 2));
+                if i % 7 == 0 {
+                    assert!(!cursor.floor(b"").unwrap());
+                }
+            }
         }
     }
 
