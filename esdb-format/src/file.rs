@@ -113,8 +113,8 @@ struct KeptFrames {
 /// How many times four frames are remembered that were asked for once: more in all than the usual cache has room for.
 const ONCE: usize = 1 << 12;
 
-/// The part of the cache that is for payload frames: one in so many.
-const FRAMES_PART: usize = 2;
+/// The part of the cache that is for payload frames: so many eighths.
+const FRAMES_EIGHTHS: usize = 3;
 
 impl KeptFrames {
     fn new(bytes: usize) -> Box<Self> {
@@ -163,7 +163,7 @@ impl OpenFile {
             return Err(without_footer(&*source, len)?);
         }
         let footer = Footer::decode(&tail, len)?;
-        let others_part = cache_bytes.saturating_sub(cache_bytes / FRAMES_PART);
+        let others_part = cache_bytes.saturating_sub(cache_bytes / 8 * FRAMES_EIGHTHS);
         let mut file = Self {
             codecs: Arc::new(Codecs::new(footer.layout.codec, checks)),
             source,
@@ -376,7 +376,7 @@ impl Frames {
         if keep == Keep::None {
             return Ok(file.frames.get().and_then(|kept| kept.cache.get(frame)));
         }
-        let kept = file.frames.get_or_init(|| KeptFrames::new(file.cache_bytes / FRAMES_PART));
+        let kept = file.frames.get_or_init(|| KeptFrames::new(file.cache_bytes / 8 * FRAMES_EIGHTHS));
         if let Some(data) = kept.cache.get(frame) {
             return Ok(Some(data));
         }

@@ -35,7 +35,7 @@ impl ReaderOptions {
         Self::default()
     }
 
-    /// How much decoded data is kept for the next question, in bytes. Default: 64 MiB. Half of it is for payload frames,
+    /// How much decoded data is kept for the next question, in bytes. Default: 64 MiB. Three eighths of it are for payload frames,
     /// and only questions about few events leave theirs. Each scan under way may take as much again for results that it has
     /// fetched ahead.
     #[must_use]
