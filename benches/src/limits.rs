@@ -180,7 +180,7 @@ impl Machine {
         let bound = match self.codec {
             Codec::None => raw.len(),
             Codec::Snappy => snap::raw::max_compress_len(raw.len()),
-            Codec::Lz4 => lz4_flex::block::get_maximum_output_size(raw.len()),
+            Codec::Lz4 => lz4::block::compress_bound(raw.len())?,
             Codec::Zstd { .. } => zstd::zstd_safe::compress_bound(raw.len()),
         };
         out.resize(bound, 0);
@@ -190,7 +190,7 @@ impl Machine {
                 raw.len()
             }
             Codec::Snappy => snap::raw::Encoder::new().compress(raw, out)?,
-            Codec::Lz4 => lz4_flex::block::compress_into(raw, out)?,
+            Codec::Lz4 => lz4::block::compress_to_buffer(raw, None, false, out)?,
             Codec::Zstd { .. } => self.compressor.compress_to_buffer(raw, &mut out[..])?,
         };
         out.truncate(len);
@@ -204,7 +204,7 @@ impl Machine {
                 out.len()
             }
             Codec::Snappy => snap::raw::Decoder::new().decompress(stored, out)?,
-            Codec::Lz4 => lz4_flex::block::decompress_into(stored, out)?,
+            Codec::Lz4 => lz4::block::decompress_to_buffer(stored, Some(out.len() as i32), out)?,
             Codec::Zstd { .. } => self.decompressor.decompress_to_buffer(stored, out)?,
         })
     }

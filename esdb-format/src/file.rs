@@ -1,6 +1,6 @@
 //! An open file: its footer, and checked access to pages, blocks and frames through one cache.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
@@ -43,6 +43,8 @@ pub(crate) struct OpenFile {
     cache: Cache<Key, Cached, Weights>,
     /// Uncompressed payload frames, apart: however many are read, what leads to them stays.
     frames: OnceLock<Box<KeptFrames>>,
+    /// Where the first frame stands that was asked for: nothing is made for the frames of who asks for one and no other.
+    first_frame: AtomicU64,
     cache_bytes: usize,
     checks: bool,
 }
@@ -173,6 +175,7 @@ impl OpenFile {
             tail_offset,
             cache: Cache::with_weighter(1000, others_part as u64, Weights),
             frames: OnceLock::new(),
+            first_frame: AtomicU64::new(0),
             cache_bytes,
             checks,
         };
@@ -376,7 +379,15 @@ impl Frames {
         if keep == Keep::None {
             return Ok(file.frames.get().and_then(|kept| kept.cache.get(frame)));
         }
-        let kept = file.frames.get_or_init(|| KeptFrames::new(file.cache_bytes / 8 * FRAMES_EIGHTHS));
+        if keep == Keep::Second && file.first_frame.load(Ordering::Relaxed) == 0 {
+            file.first_frame.store(frame.offset, Ordering::Relaxed);
+            return Ok(None);
+        }
+        let kept = file.frames.get_or_init(|| {
+            let kept = KeptFrames::new(file.cache_bytes / 8 * FRAMES_EIGHTHS);
+            kept.asked_before(file.first_frame.load(Ordering::Relaxed));
+            kept
+        });
         if let Some(data) = kept.cache.get(frame) {
             return Ok(Some(data));
         }

@@ -53,7 +53,8 @@ fn in_times(times: &[i64], rows: Range<usize>, wanted: Times) -> Vec<u32> {
     let span = wanted.last.wrapping_sub(wanted.first) as u64;
     let is_wanted = |time: &i64| time.wrapping_sub(wanted.first) as u64 <= span;
     let mut selected = Vec::new();
-    for (together, start) in times[rows.clone()].chunks(TOGETHER).zip((rows.start as u32..).step_by(TOGETHER)) {
+    for (together, start) in times[rows.clone()].chunks(TOGETHER).zip((rows.start as u32..).step_by(TOGETHER))
+    {
         if together.iter().fold(false, |any, time| any | is_wanted(time)) {
             selected.extend((start..).zip(together).filter(|(_, time)| is_wanted(time)).map(|(row, _)| row));
         }
