@@ -55,9 +55,15 @@ impl Part {
 
     /// Where the data of a row lies in an uncompressed frame that begins at `frame_start` among the data of all rows.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "who asks knows that the row is in this part"
+    )]
     pub(crate) fn range_from(&self, frame_start: u32, row: usize) -> Range<usize> {
-        let place = |row| self.start(row).saturating_sub(frame_start) as usize;
-        place(row)..place(row.saturating_add(1))
+        let starts = &self.starts[row - self.first_row..][..2];
+        let place = |start: u32| start.wrapping_sub(frame_start) as usize;
+        place(starts[0])..place(starts[1])
     }
 
     /// Where the data of a row lies in its uncompressed frame.

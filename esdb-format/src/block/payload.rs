@@ -97,7 +97,7 @@ pub(super) fn decode_starts(lengths: Decoder<'_>, marks: &Marks, rows: Range<usi
     let mut end = 0_u64;
     starts.push(0);
     starts.extend(lens.iter().map(|&len| {
-        end = end.saturating_add(len);
+        end = end.wrapping_add(len);
         end as u32
     }));
     if end > (limits::DATA + limits::BLOCK_DATA) as u64 { Err(too_long(&here)) } else { Ok(starts) }

@@ -203,7 +203,7 @@ impl Scan {
     }
 
     /// Moves one end and puts its event into `slot`; false at the end.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, slot: &mut Option<StoredEvent>, back: bool) -> Result<bool> {
         let end = if back { &mut self.back } else { &mut self.front };
         if end.give(slot, back) { Ok(true) } else { self.step_on(slot, back) }
