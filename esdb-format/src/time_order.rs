@@ -1,5 +1,8 @@
 //! Time order: for spaces with several groupings, from time number to ordinal (spec §6.5).
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::codec::{Decoder, Encode};
 use crate::error::Result;
 use crate::limits;
@@ -45,8 +48,11 @@ fn code_width(count: usize) -> usize {
     bits((count as u64).saturating_sub(1))
 }
 
+/// So many single ordinals of a frame cost about as much as all of them.
+const OFTEN: u32 = 16;
+
 /// A decoded frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct TimeFrame {
     /// The first event's timestamp.
     pub(crate) timestamp: i64,
@@ -54,6 +60,17 @@ pub(crate) struct TimeFrame {
     bases: Vec<u64>,
     /// In time order, the place of each event's base.
     codes: Vec<u16>,
+    /// How often an ordinal was asked for.
+    asked: AtomicU32,
+    /// For each event, how many of its grouping come before it in the frame, once ordinals were asked for often.
+    before: OnceLock<Vec<u16>>,
+}
+
+impl PartialEq for TimeFrame {
+    /// What was counted on the way makes no difference.
+    fn eq(&self, other: &Self) -> bool {
+        (self.timestamp, &self.bases, &self.codes) == (other.timestamp, &other.bases, &other.codes)
+    }
 }
 
 impl TimeFrame {
@@ -90,7 +107,7 @@ impl TimeFrame {
         if codes.iter().any(|&code| usize::from(code) >= base_count) {
             return Err(decoder.corrupt("T7", format!("a code beyond the {base_count} bases")));
         }
-        Ok(Self { timestamp, bases, codes })
+        Ok(Self { timestamp, bases, codes, ..Self::default() })
     }
 
     /// The number of events and the first timestamp.
@@ -112,36 +129,40 @@ impl TimeFrame {
         self.codes.len()
     }
 
-    /// The ordinal of the event at a place in time order, which must exist. Costs a pass over the codes before it.
+    /// The ordinal of the event at a place in time order, which must exist. Costs a pass over the codes before it, until that was
+    /// done often.
     #[expect(
         clippy::indexing_slicing,
         reason = "the caller knows how many there are; codes were compared with the bases"
     )]
     pub(crate) fn ordinal(&self, place: usize) -> u64 {
         let code = self.codes[place];
-        // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
-        let before = self.codes[..place].iter().map(|&other| u16::from(other == code)).sum::<u16>();
+        let before = match self.before.get() {
+            Some(before) => before[place],
+            None if self.asked.fetch_add(1, Ordering::Relaxed) > OFTEN => {
+                self.before.get_or_init(|| self.count_before())[place]
+            }
+            // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
+            None => self.codes[..place].iter().map(|&other| u16::from(other == code)).sum(),
+        };
         self.bases[usize::from(code)].saturating_add(before.into())
     }
 
-    /// Gives `ordinals` those of all events, in time order.
     #[expect(clippy::indexing_slicing, reason = "codes were compared with the bases")]
-    pub(crate) fn ordinals(&self, ordinals: &mut Vec<u64>) {
-        let mut next = self.bases.clone();
-        let each = |&code: &u16| {
-            let next = &mut next[usize::from(code)];
-            let ordinal = *next;
-            *next = ordinal.saturating_add(1);
-            ordinal
+    fn count_before(&self) -> Vec<u16> {
+        let mut counts = vec![0; self.bases.len()];
+        let count = |&code: &u16| {
+            let count: &mut u16 = &mut counts[usize::from(code)];
+            *count = count.wrapping_add(1);
+            count.wrapping_sub(1)
         };
-        ordinals.clear();
-        ordinals.extend(self.codes.iter().map(each));
+        self.codes.iter().map(count).collect()
     }
 
-    /// Bytes of memory in use.
+    /// Bytes of memory in use once ordinals were asked for often.
     pub(crate) fn memory(&self) -> usize {
         let (bases, codes) = (self.bases.capacity(), self.codes.capacity());
-        bases.saturating_mul(8).saturating_add(codes.saturating_mul(2)).saturating_add(size_of::<Self>())
+        bases.saturating_mul(8).saturating_add(codes.saturating_mul(4)).saturating_add(size_of::<Self>())
     }
 
     /// Whether every base has an event.
@@ -166,13 +187,17 @@ mod tests {
             ordinals.iter().map(|&ordinal| Place { ordinal, run: run_of(ordinal) }).collect();
         encode(&places, -7, &mut bytes);
         let frame = TimeFrame::decode(Decoder::new(&bytes, 0, SECTION)).unwrap();
-        assert!(frame.memory() >= size_of::<TimeFrame>() + 8 * frame.bases.len() + 2 * frame.codes.len());
-        assert!(frame.memory() <= size_of::<TimeFrame>() + 11 * ordinals.len());
-        let mut all = Vec::new();
-        frame.ordinals(&mut all);
-        assert_eq!((frame.timestamp, all.as_slice(), frame.is_tight()), (-7, ordinals, true));
-        let each: Vec<u64> = (0..ordinals.len()).map(|place| frame.ordinal(place)).collect();
-        assert_eq!(each, ordinals);
+        assert!(frame.memory() >= size_of::<TimeFrame>() + 8 * frame.bases.len() + 4 * frame.codes.len());
+        assert!(frame.memory() <= size_of::<TimeFrame>() + 13 * ordinals.len());
+        assert_eq!((frame.timestamp, frame.is_tight()), (-7, true));
+        // Twice: first without having been asked often.
+        for places in
+            [(0..ordinals.len()).rev().step_by(300).collect::<Vec<_>>(), (0..ordinals.len()).collect()]
+        {
+            let found: Vec<u64> = places.iter().map(|&place| frame.ordinal(place)).collect();
+            assert_eq!(found, places.iter().map(|&place| ordinals[place]).collect::<Vec<_>>());
+        }
+        assert_eq!(frame.before.get().is_some(), ordinals.len() > 40);
         assert_eq!(TimeFrame::peek(Decoder::new(&bytes, 0, SECTION)).unwrap(), (ordinals.len() as u64, -7));
         for len in 0..bytes.len() {
             assert!(TimeFrame::decode(Decoder::new(&bytes[..len], 0, SECTION)).is_err(), "{len}");

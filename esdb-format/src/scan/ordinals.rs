@@ -10,9 +10,6 @@ use crate::tables::RunEntry;
 use crate::time_order::TimeFrame;
 use crate::tree::TreeCursor;
 
-/// So many single ordinals of a frame cost about as much as all of them.
-const OFTEN: usize = 16;
-
 /// Translates time numbers; neighbours share what was decoded.
 pub(crate) struct Ordinals {
     file: Arc<OpenFile>,
@@ -22,9 +19,6 @@ pub(crate) struct Ordinals {
     /// The time numbers for which `frame` holds the answer; without a frame both numberings are equal there.
     known: Range<u64>,
     frame: Option<Arc<TimeFrame>>,
-    /// How often the frame was asked, and its ordinals once that was often.
-    asked: usize,
-    ordinals: Vec<u64>,
     /// Time numbers for which there must be a frame: those of a space with several groupings.
     covered: Range<u64>,
 }
@@ -48,8 +42,6 @@ impl Ordinals {
             root_offset: file.footer.roots.time_order.page.offset,
             known: 0..0,
             frame: None,
-            asked: 0,
-            ordinals: Vec::new(),
             covered,
         }
     }
@@ -60,19 +52,7 @@ impl Ordinals {
             self.load(time_number)?;
         }
         let Some(frame) = &self.frame else { return Ok(time_number) };
-        let place = (time_number - self.known.start) as usize;
-        if let Some(&ordinal) = self.ordinals.get(place) {
-            return self.checked(ordinal);
-        }
-        self.asked += 1;
-        let ordinal = frame.ordinal(place);
-        if self.asked > OFTEN {
-            frame.ordinals(&mut self.ordinals);
-        }
-        self.checked(ordinal)
-    }
-
-    fn checked(&self, ordinal: u64) -> Result<u64> {
+        let ordinal = frame.ordinal((time_number - self.known.start) as usize);
         if ordinal < self.events {
             return Ok(ordinal);
         }
@@ -80,8 +60,7 @@ impl Ordinals {
     }
 
     fn load(&mut self, time_number: u64) -> Result<()> {
-        (self.frame, self.known, self.asked) = (None, 0..0, 0);
-        self.ordinals.clear();
+        (self.frame, self.known) = (None, 0..0);
         let mut start = 0;
         if self.cursor.floor(&key64(time_number))? {
             let key = self.key()?;
