@@ -1,13 +1,15 @@
 //! Every call of the writer, once and from then on.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::disk::{Fault, Kept, Plan};
-use super::{CASES, Case, FAULTS, INPUTS, LEFTOVER, TARGET, options, spilling};
+use super::disk::{Disk, Fault, Kept, Plan};
+use super::{CASES, Case, FAULTS, INPUTS, LEFTOVER, TARGET, events, options, spilling, write};
+use crate::compression::Codec;
 
 /// Runs a case with a fault; false if no call met it. With several threads the calls come in no fixed order.
 fn visit(case: &Case, whole: &[u8], plan: Plan, threads: usize) -> bool {
@@ -128,6 +130,29 @@ fn the_cases_make_every_call_there_is() {
     // More runs than are merged at once, so some are merged before the end.
     let spills = CASES[2].whole().1.into_iter().filter(|&call| call == "spill").count();
     assert!(spills > 20, "{spills} spills");
+}
+
+/// With several threads a large file is synced on the way, too.
+#[test]
+fn a_sync_that_fails_before_the_end_publishes_nothing() {
+    let large = events(80, 1 << 18);
+    let run = |plan| {
+        let disk = Disk::default();
+        disk.plan(plan);
+        let result = write(&disk, options().codec(Codec::None).threads(2), &large);
+        (result, disk)
+    };
+    let (result, disk) = run(None);
+    result.unwrap();
+    let calls = disk.calls();
+    let syncs: Vec<usize> = (0..calls.len()).filter(|&at| calls[at] == "sync").collect();
+    assert_eq!(syncs.len(), 3, "{calls:?}");
+    for &at in &syncs {
+        let failing = Plan { at, fault: Fault::Fails(ErrorKind::Other), from_then_on: false };
+        let (result, disk) = run(Some(failing));
+        assert!(result.unwrap_err().to_string().starts_with("cannot sync /disk/events.esdb.tmp-"));
+        assert_eq!((disk.fired(), disk.names().len()), (vec!["sync"], 0));
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Assembler {
     ///
     /// `giant_follows`: the next event is too large for the sample.
     fn start(&mut self, giant_follows: bool) -> Result<()> {
-        let Waiting { output, drafts, .. } = match std::mem::replace(&mut self.stage, Stage::Ended) {
+        let Waiting { mut output, drafts, .. } = match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Waiting(waiting) => *waiting,
             other => {
                 self.stage = other;
@@ -210,6 +210,9 @@ impl Assembler {
         };
         let bytes = dictionary.as_ref().map(|dictionary| dictionary.bytes().to_vec()).unwrap_or_default();
         let first_ordinal = drafts.first().unwrap_or(&self.draft).first_ordinal;
+        if threads > 1 {
+            output.sync_early();
+        }
         let scribe = Scribe::begin(output, layout, dictionary, memory, &self.folder, first_ordinal)?;
         let mut pipeline = Pipeline::new(scribe, codec, cuts(frame_size), &bytes, threads)?;
         drafts.into_iter().try_for_each(|draft| pipeline.add(draft))?;

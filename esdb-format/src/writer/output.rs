@@ -4,16 +4,22 @@ use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::storage::{StoredFile, append_all};
+use crate::storage::{StoredFile, append_all, uninterrupted};
 use crate::tree::PageSink;
 
 /// How many bytes are handed to the system at once.
 const BUFFER: usize = 256 << 10;
 
+/// After so many bytes they are made durable where somebody else works meanwhile, so that little is left to wait for at the end.
+const SYNCED: usize = 8 << 20;
+
 /// Appends bytes, counts and digests them.
 pub(crate) struct Output {
     file: Box<dyn StoredFile>,
     buffer: Vec<u8>,
+    /// Whether bytes are made durable before the end, and how many of them are not yet.
+    syncs: bool,
+    unsynced: usize,
     offset: u64,
     hasher: Option<blake3::Hasher>,
     path: PathBuf,
@@ -23,7 +29,13 @@ impl Output {
     /// Writes to `file`, which is empty; `path` names it in errors.
     pub(crate) fn new(file: Box<dyn StoredFile>, path: PathBuf, digest: bool) -> Self {
         let hasher = digest.then(blake3::Hasher::new);
-        Self { file, buffer: Vec::with_capacity(BUFFER), offset: 0, hasher, path }
+        let buffer = Vec::with_capacity(BUFFER);
+        Self { file, buffer, syncs: false, unsynced: 0, offset: 0, hasher, path }
+    }
+
+    /// Makes bytes durable before the end. For a thread that waits for others anyway.
+    pub(crate) fn sync_early(&mut self) {
+        self.syncs = true;
     }
 
     /// Counts as if so many bytes stood before the next one.
@@ -66,8 +78,18 @@ impl Output {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
         }
-        append_all(&mut self.file, bytes)
-            .map_err(|source| Error::Io { context: format!("cannot write {}", self.path.display()), source })
+        let failed = |doing: &str, source| Error::Io {
+            context: format!("cannot {doing} {}", self.path.display()),
+            source,
+        };
+        append_all(&mut self.file, bytes).map_err(|source| failed("write", source))?;
+        self.unsynced += bytes.len();
+        if self.syncs && self.unsynced >= SYNCED {
+            // The file is given up if this fails: the system may have dropped what it could not write, and says so once.
+            uninterrupted(|| self.file.sync()).map_err(|source| failed("sync", source))?;
+            self.unsynced = 0;
+        }
+        Ok(())
     }
 
     /// The digest of everything written so far.
