@@ -7,9 +7,10 @@
 //! In the leaves of spaces and groupings keys have no values, but [extents](crate::extents).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use crate::codec::{Decoder, Encode};
+use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::codecs::Codecs;
 use crate::error::{Error, Result, Section};
 use crate::extents::{Extents, Row};
@@ -138,7 +139,21 @@ pub(crate) struct Page {
     /// Where the entries begin, unless they are the keys of extents.
     entries: usize,
     extents: Option<Box<Extents>>,
+    /// How often a key was sought.
+    sought: AtomicU32,
+    /// All entries, once keys of 8 bytes were sought often; none if there are others.
+    numbered: OnceLock<Vec<NumberedEntry>>,
 }
+
+/// An entry whose key is a number, and where its value lies.
+#[derive(Clone, Copy)]
+struct NumberedEntry {
+    key: u64,
+    value: (u32, u32),
+}
+
+/// Keys are decoded all at once when they were sought so many times.
+const OFTEN: u32 = 16;
 
 impl Page {
     /// Takes bytes whose checksum was compared; they stand at `offset`.
@@ -157,7 +172,8 @@ impl Page {
             let whole = std::mem::replace(&mut bytes, head);
             extents = Some(Box::new(Extents::decode(whole, entries, offset, section, count, codecs)?));
         }
-        Ok(Self { bytes, offset, section, level, count, entries, extents })
+        let (sought, numbered) = (AtomicU32::new(0), OnceLock::new());
+        Ok(Self { bytes, offset, section, level, count, entries, extents, sought, numbered })
     }
 
     pub(crate) fn level(&self) -> u8 {
@@ -178,10 +194,46 @@ impl Page {
         self.extents.as_deref()
     }
 
-    /// Bytes of memory in use.
+    /// Bytes of memory in use once keys were sought often.
     pub(crate) fn memory(&self) -> usize {
+        let numbered =
+            if self.has_numbers() { self.count.saturating_mul(size_of::<NumberedEntry>()) } else { 0 };
         let extents = self.extents().map_or(0, Extents::memory);
-        self.bytes.capacity().saturating_add(size_of::<Self>()).saturating_add(extents)
+        let more = numbered.saturating_add(extents);
+        self.bytes.capacity().saturating_add(size_of::<Self>()).saturating_add(more)
+    }
+
+    /// Whether its keys are numbers, of 8 bytes.
+    fn has_numbers(&self) -> bool {
+        matches!(self.section, Section::Blocks | Section::TimeOrder | Section::Postings)
+    }
+
+    /// All entries by the numbers that their keys are, once they were sought often.
+    fn numbered(&self) -> Option<&[NumberedEntry]> {
+        if self.numbered.get().is_none() {
+            if !self.has_numbers() || self.sought.fetch_add(1, Relaxed) < OFTEN {
+                return None;
+            }
+            // What is wrong with them is told by who seeks them one by one.
+            let _ = self.numbered.set(self.decode_numbers().unwrap_or_default());
+        }
+        self.numbered.get().map(Vec::as_slice).filter(|numbered| !numbered.is_empty())
+    }
+
+    /// `None` unless all keys are numbers that ascend.
+    fn decode_numbers(&self) -> Option<Vec<NumberedEntry>> {
+        let (mut numbered, mut key) = (Vec::with_capacity(self.count), Vec::new());
+        let mut after = 0;
+        for index in 0..self.count {
+            let whole = index.is_multiple_of(RESTART);
+            let entry = self.entry(after, if whole { 0 } else { key.len() }).ok()?;
+            key.truncate(entry.shared);
+            key.extend_from_slice(self.slice(entry.suffix));
+            let Range { start, end } = entry.value;
+            numbered.push(NumberedEntry { key: from_key64(&key)?, value: (start as u32, end as u32) });
+            after = end;
+        }
+        numbered.is_sorted_by(|a, b| a.key < b.key).then_some(numbered)
     }
 
     pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {
@@ -394,8 +446,26 @@ impl PageCursor {
         Ok(())
     }
 
+    /// Moves to an entry that is known.
+    fn move_to(&mut self, index: usize, entry: NumberedEntry) {
+        let (start, end) = entry.value;
+        self.index = Some(index);
+        self.key.clear();
+        self.key.extend_from_slice(&key64(entry.key));
+        (self.value, self.after) = (start as usize..end as usize, end as usize);
+    }
+
     /// Moves to the last entry whose key is not greater than `key`, if there is one.
     pub(crate) fn floor(&mut self, key: &[u8]) -> Result<bool> {
+        if let Some(numbered) = self.page.numbered()
+            && let Some(wanted) = from_key64(key)
+        {
+            let before = numbered.partition_point(|entry| entry.key <= wanted);
+            let found = before.checked_sub(1).and_then(|index| Some((index, *numbered.get(index)?)));
+            let Some((index, entry)) = found else { return Ok(false) };
+            self.move_to(index, entry);
+            return Ok(true);
+        }
         let groups = self.page.count.div_ceil(RESTART);
         let mut group = self.index.map_or(0, |index| index / RESTART);
         let next = group.saturating_add(1);

@@ -9,7 +9,7 @@ use crate::codec::Decoder;
 use crate::codecs::Codecs;
 use crate::error::{Result, Section};
 use crate::limits;
-use crate::packed::Marks;
+use crate::packed::{FRAME, Marks};
 
 use super::get_or_decode;
 use super::head::Head;
@@ -33,7 +33,7 @@ pub(crate) struct Columns {
     codecs: Arc<Codecs>,
     marks: RowMarks,
     frames: OnceLock<Arc<FrameTable>>,
-    /// How often a part was asked for.
+    /// How many parts were decoded.
     parts: AtomicUsize,
     /// Of all rows.
     times: OnceLock<Arc<Vec<i64>>>,
@@ -81,7 +81,7 @@ impl RowMarks {
 
 impl Columns {
     /// So many parts cost about as much as the whole.
-    pub(crate) const FEW_PARTS: usize = 12;
+    pub(crate) const FEW_PARTS: usize = 8;
 
     /// Decodes row areas whose checksum was compared.
     ///
@@ -245,7 +245,9 @@ impl Columns {
 
     /// Times and places of the rows of some neighbouring frames: of these alone, unless they are many or asked for often.
     pub(crate) fn part(&self, rows: Range<usize>) -> Result<Part> {
-        let often = self.parts.fetch_add(1, Ordering::Relaxed) >= Self::FEW_PARTS;
+        // Many rows count for more than their own frame.
+        let parts = 1 + rows.len() / FRAME;
+        let often = self.parts.fetch_add(parts, Ordering::Relaxed) >= Self::FEW_PARTS;
         if often || rows.len() * 2 >= self.rows() {
             return self.whole();
         }

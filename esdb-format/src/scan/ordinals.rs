@@ -66,7 +66,7 @@ impl Ordinals {
             let key = self.key()?;
             let (count, _) = TimeFrame::peek(self.cursor.value())?;
             if time_number - key < count {
-                self.frame = Some(self.file.time_frame(key, self.cursor.value())?);
+                self.frame = Some(self.file.time_frame(key, count, self.cursor.value())?);
                 self.known = key..key + count;
                 return Ok(());
             }

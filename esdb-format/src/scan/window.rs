@@ -13,7 +13,7 @@ use crate::limits;
 
 use super::blocks::columns_of;
 use super::event::Batch;
-use super::keys::KeysOf;
+use super::keys::{KeyList, KeysOf};
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
 use super::{End, Rows, Times};
@@ -74,8 +74,7 @@ struct Ahead {
 pub(crate) struct Window {
     file: Arc<OpenFile>,
     rows: Vec<Row>,
-    /// Pairs of space and grouping.
-    keys: Interner,
+    keys: KeyList,
     data: Vec<u8>,
     pairs: Option<CollectedPairs>,
     pairs_wanted: Arc<AtomicBool>,
@@ -321,7 +320,7 @@ impl<'a> Fetch<'a> {
         let window = Window {
             file: Arc::clone(&scan.file),
             rows: vec![Row::default(); count],
-            keys: Interner::default(),
+            keys: KeyList::default(),
             data: Vec::with_capacity((count * scan.mean_len).min(MOST_RESERVED)),
             pairs,
             pairs_wanted: Arc::clone(&scan.pairs_wanted),
