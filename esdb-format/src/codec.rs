@@ -223,6 +223,12 @@ impl<'a> Decoder<'a> {
     }
 
     fn long_varint(&mut self, rule: &'static str) -> Result<u64> {
+        if self.rest.len() >= size_of::<u64>()
+            && let Some((value, len)) = short_varint(load_u64(self.rest, 0))
+        {
+            self.take(len, rule)?;
+            return Ok(value);
+        }
         let mut value = 0_u64;
         for ((&byte, len), shift) in self.rest.iter().zip(1..=VARINT_MAX).zip((0_u32..).step_by(7)) {
             let bits = u64::from(byte & 0x7F);
@@ -261,9 +267,46 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// The varint that these eight bytes begin with, and its length; `None` if it is longer, or longer than needed.
+fn short_varint(bytes: u64) -> Option<(u64, usize)> {
+    // The first byte without its highest bit ends it.
+    let ends = (!bytes & 0x8080_8080_8080_8080).trailing_zeros();
+    let bits = bytes & u64::MAX.checked_shr(63_u32.checked_sub(ends)?)?;
+    if ends > 7 && bits >> ends.saturating_sub(7) == 0 {
+        return None;
+    }
+    // Seven bits of each byte: those of two, of four and of eight are moved together.
+    let two = (bits & 0x007F_007F_007F_007F) | ((bits & 0x7F00_7F00_7F00_7F00) >> 1);
+    let four = (two & 0x0000_3FFF_0000_3FFF) | ((two & 0x3FFF_0000_3FFF_0000) >> 2);
+    let eight = (four & 0x0FFF_FFFF) | ((four & 0x0FFF_FFFF_0000_0000) >> 4);
+    Some((eight, (ends as usize).div_ceil(8)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Eight bytes that are there are read together, fewer one by one.
+    #[test]
+    fn varints_do_not_depend_on_what_follows() {
+        for shift in 0..64 {
+            for value in [1, u64::MAX, 0xAAAA_AAAA_AAAA_AAAA, 0x5555_5555_5555_5555].map(|bits| bits >> shift)
+            {
+                let mut varint = Vec::new();
+                varint.put_varint(value);
+                for follows in [&[][..], &[0; 9], &[0xFF; 9], &[0x80; 3]] {
+                    let bytes = [&varint, follows].concat();
+                    let mut decoder = decoder(&bytes);
+                    assert_eq!(decoder.varint("X").unwrap(), value);
+                    assert_eq!(decoder.remaining(), follows.len());
+                }
+                // The same number, longer than needed.
+                *varint.last_mut().unwrap() |= 0x80;
+                varint.extend([0; 9]);
+                assert_eq!(decoder(&varint).varint("X").unwrap_err().problem().unwrap().rule, "C1");
+            }
+        }
+    }
 
     fn decoder(bytes: &[u8]) -> Decoder<'_> {
         Decoder::new(bytes, 100, Section::Facts)
