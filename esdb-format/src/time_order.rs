@@ -62,8 +62,8 @@ pub(crate) struct TimeFrame {
     codes: Vec<u16>,
     /// How often an ordinal was asked for.
     asked: AtomicU32,
-    /// For each event, how many of its grouping come before it in the frame, once ordinals were asked for often.
-    before: OnceLock<Vec<u16>>,
+    /// Once ordinals were asked for often: those of all events, counted from the first base. Empty where 32 bits are too few.
+    ordinals: OnceLock<Vec<u32>>,
 }
 
 impl PartialEq for TimeFrame {
@@ -136,33 +136,36 @@ impl TimeFrame {
         reason = "the caller knows how many there are; codes were compared with the bases"
     )]
     pub(crate) fn ordinal(&self, place: usize) -> u64 {
+        let often = || self.asked.fetch_add(1, Ordering::Relaxed) > OFTEN;
+        if (self.ordinals.get().is_some() || often())
+            && let Some(&ordinal) = self.ordinals.get_or_init(|| self.all_ordinals()).get(place)
+        {
+            return self.bases[0].saturating_add(ordinal.into());
+        }
         let code = self.codes[place];
-        let before = match self.before.get() {
-            Some(before) => before[place],
-            None if self.asked.fetch_add(1, Ordering::Relaxed) > OFTEN => {
-                self.before.get_or_init(|| self.count_before())[place]
-            }
-            // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
-            None => self.codes[..place].iter().map(|&other| u16::from(other == code)).sum(),
-        };
+        // Summed as 16 bits, of which many are added at once: there are fewer codes than that.
+        let before = self.codes[..place].iter().map(|&other| u16::from(other == code)).sum::<u16>();
         self.bases[usize::from(code)].saturating_add(before.into())
     }
 
+    /// The ordinals of all events, counted from the first base; none if they do not fit.
     #[expect(clippy::indexing_slicing, reason = "codes were compared with the bases")]
-    fn count_before(&self) -> Vec<u16> {
-        let mut counts = vec![0; self.bases.len()];
-        let count = |&code: &u16| {
-            let count: &mut u16 = &mut counts[usize::from(code)];
-            *count = count.wrapping_add(1);
-            count.wrapping_sub(1)
+    fn all_ordinals(&self) -> Vec<u32> {
+        let first = self.bases.first().copied().unwrap_or(0);
+        let mut next: Vec<u64> = self.bases.iter().map(|base| base.saturating_sub(first)).collect();
+        let each = |&code: &u16| {
+            let next = &mut next[usize::from(code)];
+            let ordinal = *next;
+            *next = ordinal.saturating_add(1);
+            u32::try_from(ordinal).ok()
         };
-        self.codes.iter().map(count).collect()
+        self.codes.iter().map(each).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Bytes of memory in use once ordinals were asked for often.
     pub(crate) fn memory(&self) -> usize {
         let (bases, codes) = (self.bases.capacity(), self.codes.capacity());
-        bases.saturating_mul(8).saturating_add(codes.saturating_mul(4)).saturating_add(size_of::<Self>())
+        bases.saturating_mul(8).saturating_add(codes.saturating_mul(6)).saturating_add(size_of::<Self>())
     }
 
     /// Whether every base has an event.
@@ -187,8 +190,8 @@ mod tests {
             ordinals.iter().map(|&ordinal| Place { ordinal, run: run_of(ordinal) }).collect();
         encode(&places, -7, &mut bytes);
         let frame = TimeFrame::decode(Decoder::new(&bytes, 0, SECTION)).unwrap();
-        assert!(frame.memory() >= size_of::<TimeFrame>() + 8 * frame.bases.len() + 4 * frame.codes.len());
-        assert!(frame.memory() <= size_of::<TimeFrame>() + 13 * ordinals.len());
+        assert!(frame.memory() >= size_of::<TimeFrame>() + 8 * frame.bases.len() + 6 * frame.codes.len());
+        assert!(frame.memory() <= size_of::<TimeFrame>() + 15 * ordinals.len());
         assert_eq!((frame.timestamp, frame.is_tight()), (-7, true));
         // Twice: first without having been asked often.
         for places in
@@ -197,7 +200,7 @@ mod tests {
             let found: Vec<u64> = places.iter().map(|&place| frame.ordinal(place)).collect();
             assert_eq!(found, places.iter().map(|&place| ordinals[place]).collect::<Vec<_>>());
         }
-        assert_eq!(frame.before.get().is_some(), ordinals.len() > 40);
+        assert_eq!(frame.ordinals.get().is_some(), ordinals.len() > 40);
         assert_eq!(TimeFrame::peek(Decoder::new(&bytes, 0, SECTION)).unwrap(), (ordinals.len() as u64, -7));
         for len in 0..bytes.len() {
             assert!(TimeFrame::decode(Decoder::new(&bytes[..len], 0, SECTION)).is_err(), "{len}");
@@ -224,6 +227,12 @@ mod tests {
         let groupings = 1_600;
         let ordinals: Vec<u64> = (0..4_096).map(|i| (i * 787 % groupings) * 1_000 + i / groupings).collect();
         round_trip(&ordinals, |ordinal| ordinal / 1_000);
+    }
+
+    #[test]
+    fn groupings_far_apart_round_trip() {
+        let ordinals: Vec<u64> = (0..200).map(|i| (i % 2) << 40 | i / 2).collect();
+        round_trip(&ordinals, |ordinal| ordinal >> 40);
     }
 
     #[test]

@@ -236,6 +236,11 @@ impl Columns {
         }
     }
 
+    /// Whether times and places of all rows were decoded before.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.times.get().is_some() && self.starts.get().is_some()
+    }
+
     /// Times and places of all rows.
     pub(crate) fn whole(&self) -> Result<Part> {
         let times = Arc::clone(self.times()?);
@@ -247,7 +252,8 @@ impl Columns {
     pub(crate) fn part(&self, rows: Range<usize>) -> Result<Part> {
         // Many rows count for more than their own frame.
         let parts = 1 + rows.len() / FRAME;
-        let often = self.parts.fetch_add(parts, Ordering::Relaxed) >= Self::FEW_PARTS;
+        let before = self.parts.fetch_add(parts, Ordering::Relaxed);
+        let often = before.saturating_add(parts) > Self::FEW_PARTS;
         if often || rows.len() * 2 >= self.rows() {
             return self.whole();
         }

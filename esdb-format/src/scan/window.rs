@@ -365,7 +365,8 @@ impl<'a> Fetch<'a> {
     fn block(&mut self, columns: &Columns, here: &[(u64, u32)]) -> Result<()> {
         let Window { rows, keys: keys_seen, data, pairs, .. } = &mut self.window;
         let (frames, runs) = (columns.frames()?, columns.runs());
-        let mut part = if here.len() > Columns::FEW_PARTS { Some(columns.whole()?) } else { None };
+        let many = here.len() > Columns::FEW_PARTS || columns.is_whole();
+        let mut part = if many { Some(columns.whole()?) } else { None };
         let keys = KeysOf::of_block(self.file, columns, self.keys)?;
         let indexes = pairs.is_some().then(|| self.file.indexes(columns)).transpose()?;
         // The numbers of this block's pairs, by column and place.
