@@ -33,7 +33,7 @@ const BUILD_ROUNDS: usize = 3;
 /// No contender is asked a question again that took longer than this in all, in seconds.
 const PATIENCE: f64 = 15.0;
 /// So often the questions of a row are asked again in a session, the median of which counts.
-const AGAIN: usize = 3;
+const AGAIN: usize = 5;
 /// Everything in memory: what is measured is building, not spilling.
 const AMPLE: usize = 8 << 30;
 

@@ -115,8 +115,10 @@ struct KeptFrames {
 /// How many times four frames are remembered that were asked for once: more in all than the usual cache has room for.
 const ONCE: usize = 1 << 12;
 
-/// The part of the cache that is for payload frames: so many eighths.
-const FRAMES_EIGHTHS: usize = 3;
+/// The part of a cache of so many bytes that is for payload frames: three eighths.
+fn frames_part(cache_bytes: usize) -> usize {
+    (cache_bytes / 8).saturating_mul(3)
+}
 
 impl KeptFrames {
     fn new(bytes: usize) -> Box<Self> {
@@ -134,7 +136,7 @@ impl KeptFrames {
         let marks = once.load(Ordering::Relaxed);
         let before = marks.to_le_bytes().contains(&mark);
         if !before {
-            once.store(marks << 8 | u32::from(mark), Ordering::Relaxed);
+            once.store((marks << 8) | u32::from(mark), Ordering::Relaxed);
         }
         before
     }
@@ -165,7 +167,7 @@ impl OpenFile {
             return Err(without_footer(&*source, len)?);
         }
         let footer = Footer::decode(&tail, len)?;
-        let others_part = cache_bytes.saturating_sub(cache_bytes / 8 * FRAMES_EIGHTHS);
+        let others_part = cache_bytes.saturating_sub(frames_part(cache_bytes));
         let mut file = Self {
             codecs: Arc::new(Codecs::new(footer.layout.codec, checks)),
             source,
@@ -390,7 +392,7 @@ impl Frames {
             return Ok(None);
         }
         let kept = file.frames.get_or_init(|| {
-            let kept = KeptFrames::new(file.cache_bytes / 8 * FRAMES_EIGHTHS);
+            let kept = KeptFrames::new(frames_part(file.cache_bytes));
             kept.asked_before(file.first_frame.load(Ordering::Relaxed));
             kept
         });

@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn groupings_far_apart_round_trip() {
-        let ordinals: Vec<u64> = (0..200).map(|i| (i % 2) << 40 | i / 2).collect();
+        let ordinals: Vec<u64> = (0..200).map(|i| ((i % 2) << 40) | (i / 2)).collect();
         round_trip(&ordinals, |ordinal| ordinal >> 40);
     }
 
