@@ -265,10 +265,11 @@ fn window_bytes(file: &OpenFile) -> usize {
 /// Sorts by the first number, in time proportional to the count.
 fn sort_by_ordinal(wanted: &mut Vec<(u64, u32)>) {
     const DIGIT: u32 = 11;
+    const FEW: usize = 256;
     if wanted.is_sorted_by_key(|(ordinal, _)| *ordinal) {
         return;
     }
-    if wanted.len() < 1 << DIGIT {
+    if wanted.len() < FEW {
         wanted.sort_unstable();
         return;
     }
@@ -450,7 +451,8 @@ mod tests {
 
     #[test]
     fn many_ordinals_are_sorted_whatever_their_span() {
-        for (count, shift) in [(0, 0), (1, 0), (2_047, 20), (2_048, 20), (5_000, 0), (5_000, 30), (5_000, 63)]
+        for (count, shift) in
+            [(0, 0), (1, 0), (255, 20), (256, 20), (257, 63), (5_000, 0), (5_000, 30), (5_000, 63)]
         {
             let noise = |i: u32| u64::from(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift;
             let mut wanted: Vec<(u64, u32)> = (0..count).map(|i| (noise(i), i)).collect();
