@@ -387,15 +387,18 @@ impl Frames {
         if keep == Keep::None {
             return Ok(file.frames.get().and_then(|kept| kept.cache.get(frame)));
         }
-        if keep == Keep::Second && file.first_frame.load(Ordering::Relaxed) == 0 {
-            file.first_frame.store(frame.offset, Ordering::Relaxed);
-            return Ok(None);
-        }
-        let kept = file.frames.get_or_init(|| {
-            let kept = KeptFrames::new(frames_part(file.cache_bytes));
-            kept.asked_before(file.first_frame.load(Ordering::Relaxed));
-            kept
-        });
+        let kept = match file.frames.get() {
+            Some(kept) => kept,
+            None => {
+                let first = file.first_frame.swap(frame.offset, Ordering::Relaxed);
+                if keep == Keep::Second && first == 0 {
+                    return Ok(None);
+                }
+                let kept = file.frames.get_or_init(|| KeptFrames::new(frames_part(file.cache_bytes)));
+                kept.asked_before(first);
+                kept
+            }
+        };
         if let Some(data) = kept.cache.get(frame) {
             return Ok(Some(data));
         }

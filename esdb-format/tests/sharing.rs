@@ -139,6 +139,20 @@ fn a_frame_that_is_asked_for_twice_is_kept() {
     }
 }
 
+/// The first window of a space keeps its frame at once, whoever asks for it next.
+#[test]
+fn a_frame_that_is_kept_is_found_by_who_asks_for_it_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    write(&path, 5);
+    let file = Reader::open(&path).unwrap();
+    let oldest = file.space("s3").unwrap().next().unwrap().unwrap();
+    assert_eq!(file.frames_decompressed(), 1);
+    let same = file.space("s3").unwrap().grouping(oldest.grouping()).next().unwrap().unwrap();
+    assert_eq!((same.ordinal(), same.data()), (oldest.ordinal(), oldest.data()));
+    assert_eq!(file.frames_decompressed(), 1);
+}
+
 #[test]
 fn thousands_of_frames_are_kept_when_they_are_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
