@@ -13,15 +13,55 @@ pub(crate) struct Interner {
     /// Unlike that of any other interner.
     id: u64,
     table: HashTable<u32>,
-    pairs: Vec<Slot>,
-    bytes: Vec<u8>,
+    pairs: PairList,
     hasher: RandomState,
+}
+
+/// Pairs of strings in one buffer, numbered from 0.
+#[derive(Default)]
+pub(crate) struct PairList {
+    slots: Vec<Slot>,
+    bytes: Vec<u8>,
 }
 
 struct Slot {
     start: usize,
-    name_len: u16,
-    value_len: u16,
+    first_len: u16,
+    second_len: u16,
+}
+
+impl PairList {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Appends a pair and returns its number.
+    pub(crate) fn push(&mut self, first: &[u8], second: &[u8]) -> u32 {
+        let number = self.slots.len() as u32;
+        let (first_len, second_len) = (first.len() as u16, second.len() as u16);
+        self.slots.push(Slot { start: self.bytes.len(), first_len, second_len });
+        self.bytes.extend_from_slice(first);
+        self.bytes.extend_from_slice(second);
+        number
+    }
+
+    /// The pair of a number that was given out.
+    pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
+        let Slot { start, first_len, second_len } = self.slots[number as usize];
+        let (first, rest) = self.bytes[start..].split_at(first_len.into());
+        (first, &rest[..second_len.into()])
+    }
+
+    /// Forgets all pairs, but keeps the memory.
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.bytes.clear();
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + self.slots.capacity() * size_of::<Slot>()
+    }
 }
 
 impl Default for Interner {
@@ -30,8 +70,7 @@ impl Default for Interner {
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             table: HashTable::new(),
-            pairs: Vec::new(),
-            bytes: Vec::new(),
+            pairs: PairList::default(),
             hasher: RandomState::default(),
         }
     }
@@ -40,18 +79,15 @@ impl Default for Interner {
 impl Interner {
     /// The number of a pair, new or known.
     pub(crate) fn number(&mut self, name: &[u8], value: &[u8]) -> u32 {
-        let Self { table, pairs, bytes, hasher, .. } = self;
+        let Self { table, pairs, hasher, .. } = self;
         let hash = |name: &[u8], value: &[u8]| hasher.hash_one((name, value));
-        let known = |&number: &u32| pair(pairs, bytes, number) == (name, value);
+        let known = |&number: &u32| pairs.pair(number) == (name, value);
         if let Some(&number) = table.find(hash(name, value), known) {
             return number;
         }
-        let number = pairs.len() as u32;
-        pairs.push(Slot { start: bytes.len(), name_len: name.len() as u16, value_len: value.len() as u16 });
-        bytes.extend_from_slice(name);
-        bytes.extend_from_slice(value);
+        let number = pairs.push(name, value);
         table.insert_unique(hash(name, value), number, |&number| {
-            let (name, value) = pair(pairs, bytes, number);
+            let (name, value) = pairs.pair(number);
             hash(name, value)
         });
         number
@@ -59,7 +95,7 @@ impl Interner {
 
     /// Name and value of a number that was given out.
     pub(crate) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
-        pair(&self.pairs, &self.bytes, number)
+        self.pairs.pair(number)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -75,12 +111,11 @@ impl Interner {
     pub(crate) fn clear(&mut self) {
         self.table.clear();
         self.pairs.clear();
-        self.bytes.clear();
     }
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity() + self.pairs.capacity() * size_of::<Slot>() + self.table.capacity() * 6
+        self.pairs.memory() + self.table.capacity() * 6
     }
 }
 
@@ -162,12 +197,6 @@ impl Translation {
             each(translated);
         }
     }
-}
-
-fn pair<'a>(pairs: &[Slot], bytes: &'a [u8], number: u32) -> (&'a [u8], &'a [u8]) {
-    let slot = &pairs[number as usize];
-    bytes[slot.start..slot.start + usize::from(slot.name_len) + usize::from(slot.value_len)]
-        .split_at(usize::from(slot.name_len))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::block::{Columns, Keys};
 use crate::error::Result;
 use crate::file::OpenFile;
+use crate::interner::PairList;
 
 /// Space and grouping of a block's events.
 #[derive(Clone)]
@@ -35,44 +36,11 @@ impl KeysOf {
     }
 }
 
-/// Spaces and groupings of events in file order, where equal ones stand together: each once.
-#[derive(Default)]
-pub(super) struct KeyList {
-    /// Space and grouping, of each pair.
-    bytes: Vec<u8>,
-    pairs: Vec<KeyPair>,
-}
-
-struct KeyPair {
-    start: usize,
-    space_len: u16,
-    grouping_len: u16,
-}
-
-impl KeyList {
-    /// The number of a pair that is the last one or is appended.
-    pub(super) fn number(&mut self, space: &[u8], grouping: &[u8]) -> u32 {
-        let last = (self.pairs.len() as u32).wrapping_sub(1);
-        if !self.pairs.is_empty() && self.pair(last) == (space, grouping) {
-            return last;
-        }
-        let (space_len, grouping_len) = (space.len() as u16, grouping.len() as u16);
-        self.pairs.push(KeyPair { start: self.bytes.len(), space_len, grouping_len });
-        self.bytes.extend_from_slice(space);
-        self.bytes.extend_from_slice(grouping);
-        last.wrapping_add(1)
-    }
-
-    /// Space and grouping of a number that was given out.
-    pub(super) fn pair(&self, number: u32) -> (&[u8], &[u8]) {
-        let KeyPair { start, space_len, grouping_len } = self.pairs[number as usize];
-        let (space, rest) = self.bytes[start..].split_at(space_len.into());
-        (space, &rest[..grouping_len.into()])
-    }
-
-    /// Bytes of memory in use.
-    pub(super) fn memory(&self) -> usize {
-        self.bytes.capacity() + self.pairs.capacity() * size_of::<KeyPair>()
+/// The number of a space and grouping among those of events in file order, where equal ones stand together: each is kept once.
+pub(super) fn number_in(list: &mut PairList, space: &[u8], grouping: &[u8]) -> u32 {
+    match (list.len() as u32).checked_sub(1) {
+        Some(last) if list.pair(last) == (space, grouping) => last,
+        _ => list.push(space, grouping),
     }
 }
 
@@ -82,14 +50,15 @@ mod tests {
 
     #[test]
     fn equal_pairs_that_stand_together_are_kept_once() {
-        let mut list = KeyList::default();
+        let mut list = PairList::default();
         let pairs: [(&[u8], &[u8]); 7] =
             [(b"", b""), (b"", b""), (b"a", b"b"), (b"ab", b""), (b"ab", b""), (b"", b"ab"), (b"a", b"b")];
-        let numbers: Vec<u32> = pairs.iter().map(|(space, grouping)| list.number(space, grouping)).collect();
+        let numbers: Vec<u32> =
+            pairs.iter().map(|(space, grouping)| number_in(&mut list, space, grouping)).collect();
         assert_eq!(numbers, [0, 0, 1, 2, 2, 3, 4]);
         for (pair, number) in pairs.into_iter().zip(numbers) {
             assert_eq!(list.pair(number), pair);
         }
-        assert!(list.memory() >= 8 + 5 * size_of::<KeyPair>());
+        assert_eq!(list.len(), 5);
     }
 }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::block::{Columns, Indexes};
 use crate::error::Result;
 use crate::file::{Frames, Keep, OpenFile};
-use crate::interner::Interner;
+use crate::interner::{Interner, PairList};
 use crate::limits;
 
 use super::blocks::columns_of;
 use super::event::Batch;
-use super::keys::{KeyList, KeysOf};
+use super::keys::{KeysOf, number_in};
 use super::numbers::Numbers;
 use super::ordinals::Ordinals;
 use super::{End, Rows, Times};
@@ -74,7 +74,8 @@ struct Ahead {
 pub(crate) struct Window {
     file: Arc<OpenFile>,
     rows: Vec<Row>,
-    keys: KeyList,
+    /// Spaces and groupings.
+    keys: PairList,
     data: Vec<u8>,
     pairs: Option<CollectedPairs>,
     pairs_wanted: Arc<AtomicBool>,
@@ -321,7 +322,7 @@ impl<'a> Fetch<'a> {
         let window = Window {
             file: Arc::clone(&scan.file),
             rows: vec![Row::default(); count],
-            keys: KeyList::default(),
+            keys: PairList::default(),
             data: Vec::with_capacity((count * scan.mean_len).min(MOST_RESERVED)),
             pairs,
             pairs_wanted: Arc::clone(&scan.pairs_wanted),
@@ -399,7 +400,7 @@ impl<'a> Fetch<'a> {
                 let run = runs.grouping_of(row);
                 run_rows = runs.rows_of(run);
                 let (space, grouping) = keys.of_row(row, columns);
-                keys_number = keys_seen.number(space, grouping);
+                keys_number = number_in(keys_seen, space, grouping);
             }
             let bytes = &kept.as_deref().unwrap_or(&self.buffer)[part.range_from(frame_start, row)];
             rows[place as usize] = Row {
