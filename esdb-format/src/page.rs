@@ -209,7 +209,7 @@ impl Page {
     }
 
     /// All entries by the numbers that their keys are, once they were sought often.
-    fn numbered(&self) -> Option<&[NumberedEntry]> {
+    fn numbered(self: &Arc<Self>) -> Option<&[NumberedEntry]> {
         if self.numbered.get().is_none() {
             if !self.has_numbers() || self.sought.fetch_add(1, Relaxed) < OFTEN {
                 return None;
@@ -220,20 +220,14 @@ impl Page {
         self.numbered.get().map(Vec::as_slice).filter(|numbered| !numbered.is_empty())
     }
 
-    /// `None` unless all keys are numbers that ascend.
-    fn decode_numbers(&self) -> Option<Vec<NumberedEntry>> {
-        let (mut numbered, mut key) = (Vec::with_capacity(self.count), Vec::new());
-        let mut after = 0;
-        for index in 0..self.count {
-            let whole = index.is_multiple_of(RESTART);
-            let entry = self.entry(after, if whole { 0 } else { key.len() }).ok()?;
-            key.truncate(entry.shared);
-            key.extend_from_slice(self.slice(entry.suffix));
-            let Range { start, end } = entry.value;
-            numbered.push(NumberedEntry { key: from_key64(&key)?, value: (start as u32, end as u32) });
-            after = end;
+    /// `None` unless all keys are numbers, which ascend.
+    fn decode_numbers(self: &Arc<Self>) -> Option<Vec<NumberedEntry>> {
+        let (mut numbered, mut cursor) = (Vec::with_capacity(self.count), PageCursor::new(Arc::clone(self)));
+        while cursor.next().ok()? {
+            let Range { start, end } = cursor.value;
+            numbered.push(NumberedEntry { key: from_key64(&cursor.key)?, value: (start as u32, end as u32) });
         }
-        numbered.is_sorted_by(|a, b| a.key < b.key).then_some(numbered)
+        Some(numbered)
     }
 
     pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {
