@@ -104,9 +104,13 @@ mod checksum;
 mod codec;
 mod codecs;
 mod compression;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "counts of events that a scan gave"
+)]
 mod count;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the writer's own numbers")]
 mod derive;
 mod dictionary;
 mod digest;
@@ -122,7 +126,11 @@ mod handle;
 mod header;
 #[cfg(test)]
 mod hostile;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "numbers that it gave out itself"
+)]
 mod interner;
 mod legacy;
 mod listing;
@@ -132,10 +140,18 @@ mod page;
 mod postings;
 mod reader;
 mod recover;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "rows and places that decoding has checked"
+)]
 mod scan;
 mod source;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "lengths of what was read and written"
+)]
 mod storage;
 mod strings;
 mod tables;
@@ -143,7 +159,7 @@ mod time_order;
 mod tree;
 mod unit;
 mod verify;
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the writer's own numbers")]
 mod writer;
 
 #[cfg(fuzzing)]
