@@ -1,6 +1,6 @@
 //! An open file: its footer, and checked access to pages, blocks and frames through one cache.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::Weighter;
@@ -108,11 +108,11 @@ pub(crate) enum Keep {
 /// Uncompressed payload frames.
 struct KeptFrames {
     cache: Cache<FrameAt, Arc<Vec<u8>>, Weights>,
-    /// What marks the last frames that were asked for once, four together: the newest in the lowest byte.
-    once: [AtomicU32; ONCE],
+    /// What marks the last frames that were asked for once, eight together: the newest in the lowest byte.
+    once: [AtomicU64; ONCE],
 }
 
-/// How many times four frames are remembered that were asked for once: more in all than the usual cache has room for.
+/// How many times eight frames are remembered that were asked for once: more in all than the usual cache has room for.
 const ONCE: usize = 1 << 12;
 
 /// The part of a cache of so many bytes that is for payload frames: three eighths.
@@ -124,7 +124,7 @@ impl KeptFrames {
     fn new(bytes: usize) -> Box<Self> {
         Box::new(Self {
             cache: Cache::with_weighter(1000, bytes as u64, Weights),
-            once: [const { AtomicU32::new(0) }; ONCE],
+            once: [const { AtomicU64::new(0) }; ONCE],
         })
     }
 
@@ -136,7 +136,7 @@ impl KeptFrames {
         let marks = once.load(Ordering::Relaxed);
         let before = marks.to_le_bytes().contains(&mark);
         if !before {
-            once.store((marks << 8) | u32::from(mark), Ordering::Relaxed);
+            once.store((marks << 8) | u64::from(mark), Ordering::Relaxed);
         }
         before
     }
@@ -329,7 +329,7 @@ impl OpenFile {
             let offset = self.footer.roots.blocks.page.offset;
             return Err(Error::corrupt(Section::Blocks, offset, "T1", "there is no block"));
         }
-        let last = BlockEntry::decode(blocks.key(), blocks.value())?.handle;
+        let last = BlockEntry::at(blocks.leaf())?.handle;
         Ok(last.offset.saturating_add(last.len))
     }
 
@@ -483,7 +483,7 @@ mod tests {
         let file = Arc::new(file);
         let mut blocks = file.blocks().cursor();
         assert!(blocks.next().unwrap());
-        let entry = BlockEntry::decode(blocks.key(), blocks.value()).unwrap();
+        let entry = BlockEntry::at(blocks.leaf()).unwrap();
         let columns = file.columns(&entry).unwrap();
         let (rows, frames) = (columns.rows(), columns.frames().unwrap().len());
         assert_eq!((rows, frames), (3_000, 231));

@@ -158,25 +158,25 @@ fn thousands_of_frames_are_kept_when_they_are_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.esdb");
     let mut writer = WriterOptions::new().frame_size(1 << 10).create(&path).unwrap();
-    for i in 0..160_000_i64 {
+    for i in 0..155_000_i64 {
         let (grouping, data) = (format!("g{}", i * 7_919 % 500), format!("{i:0>70}"));
         let event = Event::new("s", i, &data).grouping(&grouping);
-        writer.add(if i % 11 == 0 { event.index("type", "rare") } else { event }).unwrap();
+        writer.add(if i % 31 == 0 { event.index("type", "rare") } else { event }).unwrap();
     }
     writer.finish().unwrap();
     let file = Reader::open(&path).unwrap();
     let ask = || {
         let before = file.frames_decompressed();
         // Windows as small as those of somebody who wants a few.
-        let found = (0..145).map(|i| {
+        let found = (0..50).map(|i| {
             let rare = file.space("s").unwrap().index("type", "rare");
-            rare.range(i * 1_100..).take(100).map(|event| event.unwrap().data().len()).sum::<usize>()
+            rare.range(i * 3_100..).take(100).map(|event| event.unwrap().data().len()).sum::<usize>()
         });
-        assert_eq!(found.sum::<usize>(), 145 * 100 * 70);
+        assert_eq!(found.sum::<usize>(), 50 * 100 * 70);
         file.frames_decompressed() - before
     };
     let (first, _, third) = (ask(), ask(), ask());
-    assert!(first > 3_000 && third < first / 20, "{first} frames, then {third}");
+    assert!(first > 4_000 && third == 0, "{first} frames, then {third}");
 }
 
 #[test]
