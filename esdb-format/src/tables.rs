@@ -206,6 +206,14 @@ impl BlockEntry {
         encode_times(self.first, self.last, out);
     }
 
+    /// The one that a cursor in a leaf is at.
+    pub(crate) fn at(cursor: &PageCursor) -> Result<Self> {
+        match cursor.place().and_then(|place| cursor.page().block(place)) {
+            Some(entry) => Ok(entry),
+            None => Self::decode(cursor.key(), cursor.value()),
+        }
+    }
+
     pub(crate) fn decode(key: &[u8], mut decoder: Decoder<'_>) -> Result<Self> {
         let Some(first_ordinal) = from_key64(key) else {
             return Err(decoder.corrupt("P4", "key is not of 8 bytes"));

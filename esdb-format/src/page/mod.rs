@@ -14,12 +14,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use crate::codec::{Decoder, Encode, from_key64};
+use crate::codec::{Decoder, Encode, from_key64, key64};
 use crate::codecs::Codecs;
 use crate::error::{Error, Result, Section};
 use crate::extents::Extents;
 use crate::limits;
 use crate::strings::shared_prefix;
+use crate::tables::BlockEntry;
 use crate::tree::Leaf;
 
 /// Every how many entries a key is whole.
@@ -147,6 +148,8 @@ pub(crate) struct Page {
     sought: AtomicU32,
     /// All entries, once keys of 8 bytes were sought often; none if there are others.
     numbered: OnceLock<Vec<NumberedEntry>>,
+    /// What the entries of a leaf of blocks say, from then on.
+    blocks: OnceLock<Vec<BlockEntry>>,
 }
 
 /// An entry: how much of the key before it it shares, and where the rest of its key and its value lie in the page.
@@ -183,8 +186,8 @@ impl Page {
             let whole = std::mem::replace(&mut bytes, head);
             extents = Some(Box::new(Extents::decode(whole, entries, offset, section, count, codecs)?));
         }
-        let (sought, numbered) = (AtomicU32::new(0), OnceLock::new());
-        Ok(Self { bytes, offset, section, level, count, entries, extents, sought, numbered })
+        let (sought, numbered, blocks) = (AtomicU32::new(0), OnceLock::new(), OnceLock::new());
+        Ok(Self { bytes, offset, section, level, count, entries, extents, sought, numbered, blocks })
     }
 
     pub(crate) fn level(&self) -> u8 {
@@ -207,8 +210,12 @@ impl Page {
 
     /// Bytes of memory in use once keys were sought often.
     pub(crate) fn memory(&self) -> usize {
-        let numbered =
-            if self.has_numbers() { self.count.saturating_mul(size_of::<NumberedEntry>()) } else { 0 };
+        let entry = match self.section {
+            Section::Blocks => size_of::<(NumberedEntry, BlockEntry)>(),
+            _ if self.has_numbers() => size_of::<NumberedEntry>(),
+            _ => 0,
+        };
+        let numbered = self.count.saturating_mul(entry);
         let extents = self.extents().map_or(0, Extents::memory);
         let more = numbered.saturating_add(extents);
         self.bytes.capacity().saturating_add(size_of::<Self>()).saturating_add(more)
@@ -239,6 +246,20 @@ impl Page {
             numbered.push(NumberedEntry { key: from_key64(&cursor.key)?, value: (start as u32, end as u32) });
         }
         Some(numbered)
+    }
+
+    /// What an entry of a leaf of blocks says, once keys were sought often.
+    pub(crate) fn block(&self, index: usize) -> Option<BlockEntry> {
+        let numbered = self.numbered.get().filter(|_| self.section == Section::Blocks && self.level == 0)?;
+        let blocks = self.blocks.get_or_init(|| {
+            let decode = |entry: &NumberedEntry| {
+                let (start, end) = entry.value;
+                BlockEntry::decode(&key64(entry.key), self.decoder(start as usize..end as usize))
+            };
+            // What is wrong with them is told by who decodes them one by one.
+            numbered.iter().map(decode).collect::<Result<_>>().unwrap_or_default()
+        });
+        blocks.get(index).copied()
     }
 
     pub(crate) fn corrupt(&self, rule: &'static str, reason: impl Into<String>) -> Error {

@@ -18,7 +18,7 @@ pub(crate) fn block_entry(blocks: &mut BlockCursor, ordinal: u64) -> Result<Bloc
     if !blocks.floor(&key64(ordinal))? {
         return Err(Error::corrupt(Section::Blocks, 0, "T1", format!("no block holds event {ordinal}")));
     }
-    BlockEntry::decode(blocks.key(), blocks.value())
+    BlockEntry::at(blocks.leaf())
 }
 
 /// The columns of the block that holds `ordinal`. `keeps`: they go into the cache.
@@ -37,7 +37,7 @@ pub(crate) fn columns_of(
 /// The ordinal behind the block that the cursor is at, which should hold `ordinal`, without reading the block.
 pub(crate) fn end_of_block(file: &OpenFile, blocks: &mut BlockCursor, ordinal: u64) -> Result<u64> {
     let end = match blocks.next()? {
-        true => BlockEntry::decode(blocks.key(), blocks.value())?.first_ordinal,
+        true => BlockEntry::at(blocks.leaf())?.first_ordinal,
         false => file.footer.events,
     };
     if end <= ordinal {

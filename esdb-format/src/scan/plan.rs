@@ -140,11 +140,11 @@ fn first_ordinal(file: &Arc<OpenFile>, all: &Range<u64>, before: impl Fn(i64) ->
     // A block that begins inside the grouping begins with its own smallest timestamp of it; that of the whole block
     // is the same but for the last one, which may hold other groupings.
     let position = blocks.partition(first + 1..last.max(first + 1), |blocks| {
-        Ok(before(BlockEntry::decode(blocks.key(), blocks.value())?.first))
+        Ok(before(BlockEntry::at(blocks.leaf())?.first))
     })?;
     for position in position - 1..=last {
         blocks.go_to(position)?;
-        let entry = BlockEntry::decode(blocks.key(), blocks.value())?;
+        let entry = BlockEntry::at(blocks.leaf())?;
         let columns = file.columns(&entry)?;
         let rows = rows_within(columns.head(), all);
         let early = columns.times()?[rows.clone()].partition_point(|&timestamp| before(timestamp));

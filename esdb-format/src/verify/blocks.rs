@@ -18,7 +18,7 @@ impl Walk<'_> {
         let mut cursor = self.file.blocks().cursor();
         let last = cursor.entries().checked_sub(1);
         let Some(last) = last else { return };
-        let entry = cursor.go_to(last).and_then(|_| BlockEntry::decode(cursor.key(), cursor.value()));
+        let entry = cursor.go_to(last).and_then(|_| BlockEntry::at(cursor.leaf()));
         if let Some(entry) = self.found.ok(entry) {
             self.at = entry.handle.end().unwrap_or(self.at);
         }
@@ -31,7 +31,7 @@ impl Walk<'_> {
         let (mut ordinal, mut last) = (0, None);
         loop {
             let entry = match cursor.next() {
-                Ok(true) => BlockEntry::decode(cursor.key(), cursor.value()),
+                Ok(true) => BlockEntry::at(cursor.leaf()),
                 Ok(false) => break,
                 Err(error) => Err(error),
             };
