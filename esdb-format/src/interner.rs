@@ -31,6 +31,11 @@ struct Slot {
 }
 
 impl PairList {
+    /// An empty one, with room for so many pairs of a few bytes.
+    pub(crate) fn with_room_for(count: usize) -> Self {
+        Self { slots: Vec::with_capacity(count), bytes: Vec::with_capacity(count * size_of::<Slot>()) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

@@ -103,8 +103,12 @@ impl Keys {
 
     /// Space and grouping of a row.
     pub(crate) fn of_row(&self, row: usize, runs: &Runs) -> (&[u8], &[u8]) {
-        let grouping = runs.grouping_of(row);
-        (self.space(runs.space_of(grouping)), self.grouping(grouping))
+        self.of_run(runs.grouping_of(row), runs)
+    }
+
+    /// Space and grouping of a grouping run.
+    pub(crate) fn of_run(&self, grouping_run: usize, runs: &Runs) -> (&[u8], &[u8]) {
+        (self.space(runs.space_of(grouping_run)), self.grouping(grouping_run))
     }
 }
 

@@ -30,7 +30,15 @@ impl KeysOf {
     /// Space and grouping of a row of the block.
     pub(super) fn of_row(&self, row: usize, columns: &Columns) -> (&[u8], &[u8]) {
         match self {
-            Self::Block(keys) => keys.of_row(row, columns.runs()),
+            Self::Block(_) => self.of_run(columns.runs().grouping_of(row), columns),
+            Self::All(keys) => (&keys.0, &keys.1),
+        }
+    }
+
+    /// Space and grouping of a grouping run of the block.
+    pub(super) fn of_run(&self, run: usize, columns: &Columns) -> (&[u8], &[u8]) {
+        match self {
+            Self::Block(keys) => keys.of_run(run, columns.runs()),
             Self::All(keys) => (&keys.0, &keys.1),
         }
     }

@@ -28,7 +28,7 @@ const GROWTH: usize = 8;
 /// are, the fewer frames are decompressed twice.
 const LAST_SMALL_WINDOW: usize = limits::BLOCK_EVENTS;
 
-/// What is left of a stretch of time is taken at once if it is at most so many times what was given of it.
+/// What is left is taken at once if it is at most so many times what was given.
 const REST: u64 = 32;
 
 /// The largest window.
@@ -36,6 +36,9 @@ const LARGEST_WINDOW: usize = 1 << 20;
 
 /// Room for data that is made before there is any, in bytes: what a file says of its events may not be true.
 const MOST_RESERVED: usize = 1 << 20;
+
+/// The same for spaces and groupings.
+const MOST_KEYS: usize = 1 << 10;
 
 /// Bytes of a window, whatever the cache: with one more block its places still have 32 bits.
 const MOST_DATA: usize = 1 << 31;
@@ -223,10 +226,8 @@ impl WindowScan {
     fn take(&mut self, back: bool) -> Result<Vec<u64>> {
         let (ahead, other) =
             if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
-        let size = match &self.numbers {
-            Numbers::Range(left) if left.end - left.start <= ahead.taken.saturating_mul(REST) => self.largest,
-            _ => ahead.size,
-        };
+        let is_rest = self.numbers.count_at_most() <= ahead.taken.saturating_mul(REST);
+        let size = if is_rest { self.largest } else { ahead.size };
         ahead.size = if size < LAST_SMALL_WINDOW { size * GROWTH } else { self.largest };
         let first = ahead.put_back.len().min(size);
         let mut taken: Vec<u64> = ahead.put_back.drain(..first).collect();
@@ -322,8 +323,9 @@ impl<'a> Fetch<'a> {
         let window = Window {
             file: Arc::clone(&scan.file),
             rows: vec![Row::default(); count],
-            keys: PairList::default(),
-            data: Vec::with_capacity((count * scan.mean_len).min(MOST_RESERVED)),
+            keys: PairList::with_room_for(count.min(MOST_KEYS)),
+            // Half of all windows have more data than the mean says, most of these a little more.
+            data: Vec::with_capacity((count * (scan.mean_len + scan.mean_len / 8)).min(MOST_RESERVED)),
             pairs,
             pairs_wanted: Arc::clone(&scan.pairs_wanted),
         };
@@ -399,7 +401,7 @@ impl<'a> Fetch<'a> {
             if !run_rows.contains(&row) {
                 let run = runs.grouping_of(row);
                 run_rows = runs.rows_of(run);
-                let (space, grouping) = keys.of_row(row, columns);
+                let (space, grouping) = keys.of_run(run, columns);
                 keys_number = number_in(keys_seen, space, grouping);
             }
             let bytes = &kept.as_deref().unwrap_or(&self.buffer)[part.range_from(frame_start, row)];
@@ -449,6 +451,40 @@ impl<'a> Fetch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+    use crate::writer::WriterOptions;
+
+    /// How many numbers each window of a scan takes.
+    fn windows(file: &Arc<OpenFile>, numbers: Numbers, back: bool) -> Vec<usize> {
+        let all = 0..file.footer.events;
+        let ordinals = Ordinals::new(file);
+        let mut scan = WindowScan::new(file, numbers, ordinals, Times::default(), all, None);
+        let sizes = std::iter::from_fn(|| Some(scan.take(back).unwrap().len()));
+        sizes.take_while(|&size| size > 0).collect()
+    }
+
+    #[test]
+    fn windows_grow_until_one_takes_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.esdb");
+        let mut writer = WriterOptions::new().create(&path).unwrap();
+        for i in 0..30_000_i64 {
+            let event = Event::new("s", i, "data").index("parity", if i % 2 == 0 { "even" } else { "odd" });
+            writer.add(if i % 50 == 0 { event.index("rare", "yes") } else { event }).unwrap();
+        }
+        writer.finish().unwrap();
+        let file = Arc::new(OpenFile::open(Arc::new(std::fs::read(path).unwrap()), 64 << 20, true).unwrap());
+        let with = |name: &str, value: &str| {
+            let index = (name.into(), vec![value.into()]);
+            Numbers::of_indexes(&file, &[index], 0..file.footer.events).unwrap()
+        };
+        for back in [false, true] {
+            assert_eq!(windows(&file, with("rare", "yes"), back), [1, 8, 64, 527]);
+            assert_eq!(windows(&file, with("parity", "odd"), back), [1, 8, 64, 512, 14_415]);
+            assert_eq!(windows(&file, Numbers::Range(100..2_000), back), [1, 8, 64, 1_827]);
+            assert_eq!(windows(&file, Numbers::Range(100..133), back), [1, 32]);
+        }
+    }
 
     #[test]
     fn many_ordinals_are_sorted_whatever_their_span() {
