@@ -61,7 +61,7 @@ impl Read for Dribble {
 /// Reads `bytes` with the flags that `flags` chooses, `step` bytes at a time.
 ///
 /// Every record is an event or is refused; a refused one is found, byte for byte, where the message says. An event is the same
-/// after it was printed as a native line. How the bytes arrive changes nothing.
+/// after it was printed as a native line. How the bytes arrive changes nothing, nor whether records are taken away first.
 pub fn import(flags: u8, step: u8, bytes: &[u8]) {
     let input = &INPUTS[usize::from(flags) % FLAGS.len()];
     let Ok(stream) = unpack(Cursor::new(bytes.to_vec()), "in") else { return };
@@ -69,11 +69,12 @@ pub fn import(flags: u8, step: u8, bytes: &[u8]) {
     if stream.take(MOST_TEXT).read_to_end(&mut text).is_err() {
         return;
     }
-    let whole = records(input, &text, usize::MAX);
-    let dribbled = records(input, &text, usize::from(step) + 1);
-    assert_eq!(whole.as_ref().err(), dribbled.as_ref().err());
-    let (Ok(whole), Ok(dribbled)) = (whole, dribbled) else { return };
-    assert_eq!(whole, dribbled, "the same bytes in other pieces");
+    let whole = records(input, &text, usize::MAX, false);
+    for takes in [false, true] {
+        let dribbled = records(input, &text, usize::from(step) + 1, takes);
+        assert_eq!(whole, dribbled, "the same bytes in other pieces, taken away: {takes}");
+    }
+    let Ok(whole) = whole else { return };
     if !matches!(input.layout, Layout::Csv(..)) {
         let is_blank = |line: &[u8]| line.iter().all(|byte| b" \t\r".contains(byte));
         let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
@@ -84,32 +85,62 @@ pub fn import(flags: u8, step: u8, bytes: &[u8]) {
     let events: Vec<EventBuf> = whole.into_iter().filter_map(Result::ok).map(sorted).collect();
     let printed: Vec<u8> = events.iter().flat_map(line_of).collect();
     let native = Input { layout: Layout::Native(Unit::Nanoseconds), max_data: 1 << 20, ..input.clone() };
-    let again: Vec<Result<EventBuf, String>> = records(&native, &printed, usize::MAX).unwrap_or_default();
+    let again: Vec<Result<EventBuf, String>> =
+        records(&native, &printed, usize::MAX, false).unwrap_or_default();
     let again = again.into_iter().map(|event| event.map(sorted)).collect::<Result<Vec<_>, _>>();
     assert_eq!(again, Ok(events), "{}", String::from_utf8_lossy(&printed));
 }
 
-/// What becomes of each record.
-fn records(input: &Input, text: &[u8], step: usize) -> Result<Vec<Result<EventBuf, String>>, Fatal> {
+/// What becomes of each record. `takes`: they are taken away first, as far as that goes.
+fn records(
+    input: &Input,
+    text: &[u8],
+    step: usize,
+    takes: bool,
+) -> Result<Vec<Result<EventBuf, String>>, Fatal> {
     let stream: Stream = Box::new(Dribble { text: Cursor::new(text.to_vec()), step });
     let mut source = Source::new("in".to_owned(), stream, Progress::none(), &input.layout, input.max_data)?;
     // One event for all: nothing of one may be left in the next.
     let (mut all, mut event) = (Vec::new(), EventBuf::default());
-    loop {
-        match source.next(&mut event) {
-            Ok(true) => all.push(Ok(event.clone())),
-            Ok(false) => return Ok(all),
-            Err(Fault::Fatal(fatal)) => return Err(fatal),
-            Err(Fault::Malformed(malformed)) => {
-                let mut raw = Vec::new();
-                source.copy_raw(&mut raw).unwrap_or_else(|_| panic!("memory"));
-                let ends = memchr::memchr_iter(b'\n', text).map(|end| end + 1);
-                let start = std::iter::once(0).chain(ends).nth(malformed.line as usize - 1);
-                let there = start.and_then(|start| text.get(start..start + raw.len()));
-                assert_eq!(there, Some(raw.as_slice()), "{malformed}");
-                assert!((1..=raw.len() + 1).contains(&malformed.column), "{malformed}");
-                all.push(Err(malformed.to_string()));
+    while takes {
+        let taken = source.take_whole(Vec::new()).unwrap_or_else(|fault| panic!("memory: {fault}"));
+        match taken {
+            Some(mut taken) => {
+                while let Some(record) = next(&mut taken, text, &mut event)? {
+                    all.push(record);
+                }
             }
+            None => match next(&mut source, text, &mut event)? {
+                Some(record) => all.push(record),
+                None => break,
+            },
+        }
+    }
+    while let Some(record) = next(&mut source, text, &mut event)? {
+        all.push(record);
+    }
+    Ok(all)
+}
+
+/// What becomes of the next record, if there is one.
+fn next(
+    source: &mut Source,
+    text: &[u8],
+    event: &mut EventBuf,
+) -> Result<Option<Result<EventBuf, String>>, Fatal> {
+    match source.next(event) {
+        Ok(true) => Ok(Some(Ok(event.clone()))),
+        Ok(false) => Ok(None),
+        Err(Fault::Fatal(fatal)) => Err(fatal),
+        Err(Fault::Malformed(malformed)) => {
+            let mut raw = Vec::new();
+            source.copy_raw(&mut raw).unwrap_or_else(|_| panic!("memory"));
+            let ends = memchr::memchr_iter(b'\n', text).map(|end| end + 1);
+            let start = std::iter::once(0).chain(ends).nth(malformed.line as usize - 1);
+            let there = start.and_then(|start| text.get(start..start + raw.len()));
+            assert_eq!(there, Some(raw.as_slice()), "{malformed}");
+            assert!((1..=raw.len() + 1).contains(&malformed.column), "{malformed}");
+            Ok(Some(Err(malformed.to_string())))
         }
     }
 }

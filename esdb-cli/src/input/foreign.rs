@@ -15,6 +15,7 @@ use crate::json::{self, Kind, Stop};
 use crate::text::quote;
 
 /// Reads foreign lines.
+#[derive(Clone)]
 pub(crate) struct Foreign {
     mapping: Arc<Mapping>,
     /// The top-level keys that the mapping needs, each once.

@@ -2,11 +2,12 @@
 //!
 //! The current record lies in one piece in the buffer. It is one line, unless [`Lines::extend`] adds the
 //! next one, as a CSV cell with a line break in it needs. A record longer than the limit is not buffered:
-//! it is an error, after which [`Lines::advance`] goes on behind its end.
+//! it is an error, after which [`Lines::advance`] goes on behind its end. [`Lines::take_whole`] gives away what has
+//! been read, so that others can look at it.
 
 use std::io::{self, Read, Write};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memrchr};
 
 const CHUNK: usize = 256 * 1024;
 
@@ -27,7 +28,8 @@ impl From<io::Error> for LineError {
 
 /// The lines of `R`.
 pub(crate) struct Lines<R> {
-    input: R,
+    /// Nothing if all is in the buffer.
+    input: Option<R>,
     buffer: Vec<u8>,
     /// The record is `buffer[start..start + len]`; bytes up to `end` have been read.
     start: usize,
@@ -45,8 +47,8 @@ impl<R: Read> Lines<R> {
     /// Reads records of at most `limit` bytes, line ends included.
     pub(crate) fn new(input: R, limit: usize) -> Self {
         Self {
-            input,
-            buffer: vec![0; CHUNK.min(limit.saturating_add(1)).max(16)],
+            input: Some(input),
+            buffer: vec![0; buffer_size(limit)],
             start: 0,
             len: 0,
             end: 0,
@@ -59,6 +61,12 @@ impl<R: Read> Lines<R> {
 
     /// Moves to the next line. Returns false at the end of the stream.
     pub(crate) fn advance(&mut self) -> Result<bool, LineError> {
+        self.leave()?;
+        self.extend()
+    }
+
+    /// Leaves the record behind; the next one has no bytes yet.
+    fn leave(&mut self) -> Result<(), LineError> {
         if self.open {
             self.copy_rest(&mut io::sink())?;
         }
@@ -66,7 +74,48 @@ impl<R: Read> Lines<R> {
         self.number += self.height;
         self.len = 0;
         self.height = 0;
-        self.extend()
+        Ok(())
+    }
+
+    /// Takes away the next lines, as many as have been read and at least one; goes on behind them, in the memory of `spare`.
+    ///
+    /// Returns nothing where [`advance`](Self::advance) tells what is next: the end, or a line that is longer than others.
+    pub(crate) fn take_whole(&mut self, spare: Vec<u8>) -> Result<Option<Self>, LineError> {
+        self.leave()?;
+        let size = buffer_size(self.limit);
+        let mut read = 0;
+        let whole = loop {
+            if let Some(at) = memrchr(b'\n', self.buffered(read)) {
+                break read + at + 1;
+            }
+            read = self.end - self.start;
+            if read >= size {
+                return Ok(None);
+            }
+            if self.fill()? == 0 {
+                break read;
+            }
+        };
+        if whole == 0 {
+            return Ok(None);
+        }
+        let (lines, rest) = self.buffered(0).split_at(whole);
+        let (height, rest_len) = (memchr_iter(b'\n', lines).count() as u64, rest.len());
+        let mut buffer = spare;
+        buffer.resize(size.max(rest_len), 0);
+        buffer.shrink_to_fit();
+        buffer[..rest_len].copy_from_slice(rest);
+        let end = self.start + whole;
+        let taken = Self { input: None, buffer: std::mem::replace(&mut self.buffer, buffer), end, ..*self };
+        self.number += height;
+        self.start = 0;
+        self.end = rest_len;
+        Ok(Some(taken))
+    }
+
+    /// The memory of the buffer, for [`take_whole`](Self::take_whole).
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// Adds the next line to the record. Returns false, and adds nothing, at the end of the stream.
@@ -144,6 +193,7 @@ impl<R: Read> Lines<R> {
 
     /// Reads more bytes behind `end`. Returns how many, 0 at the end of the stream.
     fn fill(&mut self) -> io::Result<usize> {
+        let Some(input) = &mut self.input else { return Ok(0) };
         if self.end == self.buffer.len() {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);
@@ -156,10 +206,15 @@ impl<R: Read> Lines<R> {
             }
         }
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let count = read_some(&mut self.input, free)?;
+        let count = read_some(input, free)?;
         self.end += count;
         Ok(count)
     }
+}
+
+/// The buffer's size while records of at most `limit` bytes are short, in bytes.
+fn buffer_size(limit: usize) -> usize {
+    CHUNK.min(limit.saturating_add(1)).max(16)
 }
 
 /// Which side of a copy failed.
@@ -204,29 +259,32 @@ mod tests {
         }
     }
 
-    fn collect(input: &[u8], step: usize, limit: usize) -> Vec<(u64, Result<String, String>)> {
-        let mut lines = Lines::new(Drip(input, step), limit);
-        let mut all = Vec::new();
-        loop {
-            match lines.advance() {
-                Ok(false) => return all,
-                Ok(true) => {
-                    all.push((lines.number(), Ok(String::from_utf8_lossy(lines.text()).into_owned())))
+    type Line = (u64, Result<String, String>);
+
+    fn next(lines: &mut Lines<Drip<'_>>) -> Option<Line> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let line = match lines.advance() {
+            Ok(false) => return None,
+            Ok(true) => Ok(text(lines.text())),
+            Err(LineError::TooLong) => {
+                let mut raw = Vec::new();
+                // The even ones are skipped without a look at their rest.
+                if lines.number() % 2 == 1 {
+                    lines.copy_raw(&mut raw).expect("memory");
                 }
-                Err(LineError::TooLong) => {
-                    let mut raw = Vec::new();
-                    // The even ones are skipped without a look at their rest.
-                    if lines.number() % 2 == 1 {
-                        lines.copy_raw(&mut raw).expect("memory");
-                    }
-                    all.push((lines.number(), Err(String::from_utf8_lossy(&raw).into_owned())));
-                }
-                Err(LineError::Read(error)) => panic!("{error}"),
+                Err(text(&raw))
             }
-        }
+            Err(LineError::Read(error)) => panic!("{error}"),
+        };
+        Some((lines.number(), line))
     }
 
-    fn ok(number: u64, text: &str) -> (u64, Result<String, String>) {
+    fn collect(input: &[u8], step: usize, limit: usize) -> Vec<Line> {
+        let mut lines = Lines::new(Drip(input, step), limit);
+        std::iter::from_fn(|| next(&mut lines)).collect()
+    }
+
+    fn ok(number: u64, text: &str) -> Line {
         (number, Ok(text.to_owned()))
     }
 
@@ -236,6 +294,33 @@ mod tests {
         let expected = vec![ok(1, "one"), ok(2, "two"), ok(3, ""), ok(4, ""), ok(5, "fi\rve"), ok(6, "last")];
         for step in 1..=input.len() {
             assert_eq!(collect(input, step, 100), expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_taken_away_are_those_that_would_have_come() {
+        let long = "x".repeat(40);
+        let input = format!("one\ntwo\r\n\n{long}\nfive\n{long}{long}\nseven\nlast");
+        for limit in [8, 50, 100] {
+            let expected = collect(input.as_bytes(), input.len(), limit);
+            for step in [1, 2, 3, 7, 16, 17, 64, 1000] {
+                let mut lines = Lines::new(Drip(input.as_bytes(), step), limit);
+                let (mut all, mut spare) = (Vec::new(), Vec::new());
+                loop {
+                    match lines.take_whole(spare).expect("memory") {
+                        Some(mut taken) => {
+                            all.extend(std::iter::from_fn(|| next(&mut taken)));
+                            spare = taken.into_buffer();
+                        }
+                        None => {
+                            spare = Vec::new();
+                            let Some(line) = next(&mut lines) else { break };
+                            all.push(line);
+                        }
+                    }
+                }
+                assert_eq!(all, expected, "step {step}, limit {limit}");
+            }
         }
     }
 

@@ -127,6 +127,31 @@ impl Source {
         result.map_err(|error| self.fault(error))
     }
 
+    /// Takes away the next records, as many as have been read and at least one, in any thread's hands; goes on behind them, in the
+    /// memory of `spare`.
+    ///
+    /// Returns nothing where [`next`](Self::next) must be asked: at the end, for a record that is longer than others, so that few of
+    /// them are in memory, and for CSV, whose lines do not tell where a record ends.
+    ///
+    /// # Errors
+    ///
+    /// The input can not be read.
+    pub(crate) fn take_whole(&mut self, spare: Vec<u8>) -> Result<Option<Self>, Fault> {
+        let format = match &self.format {
+            Format::Native(native) => Format::Native(native.clone()),
+            Format::Foreign(foreign) => Format::Foreign(foreign.clone()),
+            Format::Csv(_) => return Ok(None),
+        };
+        let lines = self.lines.take_whole(spare).map_err(|error| self.fault(error.into()))?;
+        let (name, progress, max_data) = (self.name.clone(), self.progress.clone(), self.max_data);
+        Ok(lines.map(|lines| Self { name, lines, format, max_data, progress }))
+    }
+
+    /// The memory of the text, for [`take_whole`](Self::take_whole).
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.lines.into_buffer()
+    }
+
     /// Copies the record that was just refused to `sink`, byte for byte with its line end.
     pub(crate) fn copy_raw(&mut self, sink: &mut dyn Write) -> Result<(), CopyError> {
         self.lines.copy_raw(sink)

@@ -69,6 +69,7 @@ impl Key {
 }
 
 /// Reads native lines.
+#[derive(Clone)]
 pub(crate) struct Native {
     times: TimeParser,
     unit: Unit,

@@ -51,6 +51,56 @@ fn a_malformed_line_is_named_and_nothing_is_written() {
     assert_eq!(folder.names(), ["in.ndjson"]);
 }
 
+/// Several threads parse: events and malformed lines stay in the order of the inputs, whatever is in them.
+#[test]
+fn many_lines_of_several_inputs_stay_in_order() {
+    let folder = Folder::new();
+    let (mut number, mut bad) = (0, String::new());
+    for name in ["a.ndjson", "b.ndjson", "c.csv", "d.ndjson"] {
+        let mut text = if name == "c.csv" { "s,t,d\n".to_owned() } else { String::new() };
+        for line in 1..=20_000 {
+            let long = "x".repeat(if line % 7_000 == 0 { 3_000_000 } else { line % 90 });
+            let data = format!("{number} {long}");
+            number += 1;
+            text += &match (name, line % 6_000) {
+                ("c.csv", _) => format!("x,1,\"{data}\"\n"),
+                (_, 2_500) => {
+                    bad += &format!("{data}\n");
+                    format!("{data}\n")
+                }
+                _ => format!("{{\"s\":\"x\",\"t\":1,\"d\":\"{data}\"}}\n"),
+            };
+        }
+        // Longer than a line may be: twice an event of 4 MiB and 1 MiB.
+        if name == "b.ndjson" {
+            let long = format!("{{\"s\":\"{}\"}}\n", "y".repeat(9_500_000));
+            (text, bad) = (text + &long, bad + &long);
+        }
+        folder.write(name, text);
+    }
+    let flags =
+        "--space s --timestamp t --data d --timestamp-unit ms --max-event 4MiB --on-error skip --rejects bad";
+    let run = folder.run(&format!("import {flags} -o out.esdb a.ndjson b.ndjson c.csv d.ndjson"));
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    let told: Vec<&str> =
+        run.stderr.lines().filter_map(|line| Some(line.split_once(".ndjson:")?.0)).collect();
+    assert_eq!(told.join(""), "aaabbbbddd", "{}", run.stderr);
+    assert!(
+        run.stderr.contains("\nb.ndjson:20001:1: the record has more than 9437184 bytes"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(folder.read("bad"), bad.as_bytes());
+    let out = folder.run("scan out.esdb").ok();
+    let numbers = out.text().lines().map(|line| {
+        let data = line.split_once("data_text\":\"").expect("text").1;
+        data.split_once(' ').expect("number").0.parse::<u32>().expect("number")
+    });
+    let expected =
+        (0..number).filter(|number| (40_000..60_000).contains(number) || number % 20_000 % 6_000 != 2_499);
+    assert!(numbers.eq(expected));
+}
+
 #[test]
 fn bad_lines_are_skipped_kept_and_counted() {
     let folder = Folder::new();

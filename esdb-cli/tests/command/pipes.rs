@@ -1,6 +1,6 @@
 //! What happens when nobody reads, or nothing can be written.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use crate::esdb::Folder;
@@ -37,6 +37,23 @@ fn a_closed_pipe_is_a_normal_end() {
         let output = child.wait_with_output().expect("end");
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{line}");
     }
+}
+
+/// Whoever writes is not waited for.
+#[test]
+fn a_malformed_line_is_told_while_the_input_goes_on() {
+    let folder = Folder::new();
+    let mut child =
+        folder.command("import -o a.esdb".split(' ')).stdin(Stdio::piped()).spawn().expect("start");
+    let mut input = child.stdin.take().expect("stdin");
+    // More than is looked at to tell what the input is.
+    let good = "{\"space\":\"1\",\"timestamp\":1,\"data\":1}\n".repeat(100);
+    input.write_all(format!("{good}no event\n").as_bytes()).expect("write");
+    let mut message = String::new();
+    child.stderr.take().expect("stderr").read_to_string(&mut message).expect("read");
+    assert!(message.starts_with("<stdin>:101:2: invalid JSON"), "{message}");
+    assert_eq!(child.wait().expect("end").code(), Some(1));
+    drop(input);
 }
 
 #[cfg(target_os = "linux")]
