@@ -79,7 +79,7 @@ impl<R: Read> Lines<R> {
 
     /// Takes away the next lines, as many as have been read and at least one; goes on behind them, in the memory of `spare`.
     ///
-    /// Returns nothing where [`advance`](Self::advance) tells what is next: the end, or a line that is longer than others.
+    /// Returns nothing where [`advance`](Self::advance) tells what is next: the end, or a line that does not fit the buffer as it is.
     pub(crate) fn take_whole(&mut self, spare: Vec<u8>) -> Result<Option<Self>, LineError> {
         self.leave()?;
         let size = buffer_size(self.limit);

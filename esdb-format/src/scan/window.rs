@@ -227,7 +227,7 @@ impl WindowScan {
         let (ahead, other) =
             if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
         let is_rest = self.numbers.count_at_most() <= ahead.taken.saturating_mul(REST);
-        let size = if is_rest { self.largest } else { ahead.size };
+        let size = if is_rest && ahead.put_back.is_empty() { self.largest } else { ahead.size };
         ahead.size = if size < LAST_SMALL_WINDOW { size * GROWTH } else { self.largest };
         let first = ahead.put_back.len().min(size);
         let mut taken: Vec<u64> = ahead.put_back.drain(..first).collect();
