@@ -68,5 +68,6 @@ mod tests {
             assert_eq!(list.pair(number), pair);
         }
         assert_eq!(list.len(), 5);
+        assert!(list.memory() >= 8 + 5 * size_of::<(usize, u16, u16)>());
     }
 }
