@@ -207,7 +207,9 @@ impl Parser {
             }
         }
         self.hand_on()?;
-        self.rejects.take().into_iter().for_each(|rejects| feed.turns.pass(rejects));
+        if let Some(rejects) = self.rejects.take() {
+            feed.turns.pass(rejects);
+        }
         Ok(None)
     }
 
