@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use esdb_format::{Error, Event, Result};
 
-/// A batch is handed on when it takes so many bytes.
+/// A batch is handed on when it takes so many bytes, or an eighth of what all may take.
 const FULL: usize = 1 << 20;
 
 /// Events of some groupings, in the order in which they are to be written.
@@ -53,10 +53,6 @@ impl Batch {
     /// Bytes of memory.
     pub(crate) fn memory(&self) -> usize {
         self.content.len() + self.strings.len() + size_of_val(&self.rows[..]) + size_of_val(&self.pairs[..])
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.memory() >= FULL
     }
 
     fn push(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -134,13 +130,17 @@ impl Sink {
         Self { batch: Batch::default(), full, spare, in_flight: 0, most }
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.batch.memory() >= FULL.min(self.most / 8)
+    }
+
     /// Hands the batch on if it is worth it.
     ///
     /// # Errors
     ///
     /// Those of [`hand_on`](Self::hand_on).
     pub(crate) fn hand_on_if_full(&mut self) -> Result<()> {
-        if self.batch.is_full() { self.hand_on() } else { Ok(()) }
+        if self.is_full() { self.hand_on() } else { Ok(()) }
     }
 
     /// Hands the batch on, and begins an empty one.

@@ -210,6 +210,22 @@ pub(crate) fn tiles(input: &mut Input<'_>, section: Range<u64>) -> Result<bool> 
     Ok(at == blocks.end)
 }
 
+/// Whether the blocks of a section decode to more than about `most` bytes, by their headers alone.
+///
+/// # Errors
+///
+/// I/O if the file cannot be read.
+pub(crate) fn holds_more(input: &mut Input<'_>, section: Range<u64>, most: u64) -> Result<bool> {
+    let blocks = Blocks::new(section);
+    let (mut at, mut len) = (blocks.at, 0);
+    while at < blocks.end && len <= most {
+        let Some(header) = blocks.header_at(input, at)? else { return Ok(true) };
+        at += header.size();
+        len += BLOCK as u64;
+    }
+    Ok(len > most)
+}
+
 /// Follows blocks from `start` on as far as they are whole, calls `each` with the end of each section, which is behind a block that is not
 /// full, and returns where the last block ends. `each` tells whether to go on.
 ///

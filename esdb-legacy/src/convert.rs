@@ -62,8 +62,8 @@ impl Options {
     }
 
     /// How much memory reading may take, in bytes, at least 8 MiB. Default: 256 MiB. A quarter is for sorting index entries, which go to
-    /// temporary files beyond it; another for the events of one grouping, of which larger ones are handed on in parts; a third one
-    /// for those that were handed on.
+    /// temporary files beyond it; another for the events of one grouping, of which larger ones are read in parts; a third one for
+    /// those that were handed on.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes.max(8 << 20);
@@ -183,10 +183,10 @@ impl Legacy {
     /// how many bytes have been read, of about as many as the file has.
     ///
     /// Events come in order of space, grouping and timestamp, and those with equal ones as they were added, with these exceptions:
-    /// groupings that take more than a quarter of the memory come in parts, the newest first; spaces whose place is wrong in the
-    /// table of spaces, or whose id is lost, come last.
+    /// damaged groupings that take more than a quarter of the memory come in parts, the newest first; spaces whose place is wrong in
+    /// the table of spaces, or whose id is lost, come last.
     ///
-    /// Cost: the file is read once, its tables twice; damaged parts are searched before. Memory: [`Options::memory`], and a few
+    /// Cost: the file is read once, its tables and large groupings twice; damaged parts are searched before. Memory: [`Options::memory`], and a few
     /// times the largest event.
     ///
     /// # Errors

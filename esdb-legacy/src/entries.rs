@@ -1,7 +1,8 @@
 //! The index entries of a space, sorted by the place of their events in bounded memory.
 //!
 //! An entry is a place, a key and its number among the key's entries. They are collected until the memory is full, sorted, and
-//! written out as a run, each with its key; in the end all runs are merged. What fits into memory is never written.
+//! written out as a run, each with its key; in the end all runs are merged. What fits into memory is never written. Of a run it is
+//! remembered where its pieces begin, 16 bytes for each: entries can be sought by place, wherever they are.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -70,6 +71,14 @@ pub(crate) struct StoredKey {
 /// How much of a run is compressed at once, and about how much memory takes the merging of one, in bytes.
 const PIECE: usize = 32 << 10;
 
+/// Sorted entries in a temporary file, in compressed pieces.
+pub(crate) struct Run {
+    /// The first place of each piece, and where the piece begins in the file.
+    pieces: Vec<(Place, u64)>,
+    /// Where the run ends in the file.
+    end: u64,
+}
+
 /// Collects entries.
 pub(crate) struct Sorter {
     memory: usize,
@@ -78,7 +87,7 @@ pub(crate) struct Sorter {
     bytes: Vec<u8>,
     /// How many times there will be, for entries that are never written out.
     times: usize,
-    runs: Vec<Range<u64>>,
+    runs: Vec<Run>,
     file: Option<File>,
 }
 
@@ -154,8 +163,7 @@ impl Sorter {
                 writer.add(entry.place, entry.number.into(), key).map_err(failed)?;
             }
         }
-        let end = writer.finish().map_err(failed)?;
-        self.runs.push(start..end);
+        self.runs.push(writer.finish().map_err(failed)?);
         self.file = Some(file);
         self.entries.clear();
         self.times = 0;
@@ -191,14 +199,13 @@ impl Sorter {
         self.spill()?;
         let Some(file) = self.file else { return Ok(Entries::none()) };
         drop((self.entries, self.keys, self.bytes));
-        let mut heads = BinaryHeap::with_capacity(self.runs.len());
-        for run in self.runs {
-            let mut head = Head::new(run);
-            if head.advance(&file)? {
-                heads.push(Reverse(head));
-            }
-        }
-        Ok(Entries::Merged { heads, file })
+        let mut entries = Entries::Merged {
+            heads: BinaryHeap::new(),
+            ended: self.runs.into_iter().map(Head::new).collect(),
+            file,
+        };
+        entries.seek(Place(0))?;
+        Ok(entries)
     }
 }
 
@@ -226,6 +233,8 @@ pub(crate) enum Entries {
     },
     Merged {
         heads: BinaryHeap<Reverse<Head>>,
+        /// Runs that are behind their last entry.
+        ended: Vec<Head>,
         file: File,
     },
 }
@@ -236,16 +245,25 @@ impl Entries {
         Self::Memory { at: 0, entries: Vec::new(), keys: Vec::new(), bytes: Vec::new(), times: Vec::new() }
     }
 
-    /// Moves to the first entry at `place` or behind it, forwards or backwards. Entries that were written out stay where they are.
-    pub(crate) fn seek(&mut self, place: Place) {
-        if let Self::Memory { at, entries, .. } = self {
-            *at = entries.partition_point(|entry| entry.place < place);
+    /// Moves to the first entry at `place` or behind it, forwards or backwards.
+    ///
+    /// # Errors
+    ///
+    /// I/O if entries cannot be read back.
+    pub(crate) fn seek(&mut self, place: Place) -> Result<()> {
+        match self {
+            Self::Memory { at, entries, .. } => *at = entries.partition_point(|entry| entry.place < place),
+            Self::Merged { heads, ended, file } => {
+                let runs: Vec<Head> = heads.drain().map(|head| head.0).chain(ended.drain(..)).collect();
+                for mut head in runs {
+                    match head.seek(place, file)? {
+                        true => heads.push(Reverse(head)),
+                        false => ended.push(head),
+                    }
+                }
+            }
         }
-    }
-
-    /// Whether [`seek`](Self::seek) can be used.
-    pub(crate) fn can_seek(&self) -> bool {
-        matches!(self, Self::Memory { .. })
+        Ok(())
     }
 
     /// The place of the next entry.
@@ -299,11 +317,12 @@ impl Entries {
     pub(crate) fn pass(&mut self) -> Result<()> {
         match self {
             Self::Memory { at, .. } => *at += 1,
-            Self::Merged { heads, file } => {
-                if let Some(Reverse(mut head)) = heads.pop()
-                    && head.advance(file)?
-                {
-                    heads.push(Reverse(head));
+            Self::Merged { heads, ended, file } => {
+                if let Some(Reverse(mut head)) = heads.pop() {
+                    match head.advance(file)? {
+                        true => heads.push(Reverse(head)),
+                        false => ended.push(head),
+                    }
                 }
             }
         }
@@ -314,6 +333,7 @@ impl Entries {
 /// Writes a run: entries one behind the other, in compressed pieces that begin with their two lengths.
 struct RunWriter<'f> {
     file: &'f mut File,
+    pieces: Vec<(Place, u64)>,
     at: u64,
     piece: Vec<u8>,
     encoder: snap::raw::Encoder,
@@ -321,10 +341,13 @@ struct RunWriter<'f> {
 
 impl<'f> RunWriter<'f> {
     fn new(file: &'f mut File, at: u64) -> Self {
-        Self { file, at, piece: Vec::new(), encoder: snap::raw::Encoder::new() }
+        Self { file, pieces: Vec::new(), at, piece: Vec::new(), encoder: snap::raw::Encoder::new() }
     }
 
     fn add(&mut self, place: Place, number: u64, key: Key<'_>) -> io::Result<()> {
+        if self.piece.is_empty() {
+            self.pieces.push((place, self.at));
+        }
         for value in
             [place.0, number, key.number, key.hidden_from, key.name.len() as u64, key.value.len() as u64]
         {
@@ -348,15 +371,17 @@ impl<'f> RunWriter<'f> {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<u64> {
+    fn finish(mut self) -> io::Result<Run> {
         self.write()?;
-        Ok(self.at)
+        Ok(Run { pieces: self.pieces, end: self.at })
     }
 }
 
 /// A run that is being merged, at one of its entries.
 pub(crate) struct Head {
-    run: Range<u64>,
+    run: Run,
+    /// Where the next piece begins in the file.
+    next: u64,
     piece: Vec<u8>,
     at: usize,
     place: Place,
@@ -369,9 +394,10 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    fn new(run: Range<u64>) -> Self {
+    fn new(run: Run) -> Self {
         let place = Place(0);
         Self {
+            next: run.end,
             run,
             piece: Vec::new(),
             at: 0,
@@ -393,11 +419,26 @@ impl Head {
         }
     }
 
+    /// Moves to the first entry at `place` or behind it; false if there is none.
+    fn seek(&mut self, place: Place, file: &File) -> Result<bool> {
+        let behind = self.run.pieces.partition_point(|(first, _)| *first < place);
+        let piece = self.run.pieces.get(behind.saturating_sub(1));
+        self.next = piece.map_or(self.run.end, |(_, start)| *start);
+        self.piece.clear();
+        self.at = 0;
+        while self.advance(file)? {
+            if self.place >= place {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Moves to the next entry; false behind the last one.
     fn advance(&mut self, file: &File) -> Result<bool> {
         let failed = |source| Error::Io { context: "cannot read index entries back".to_owned(), source };
         if self.at == self.piece.len() {
-            if self.run.is_empty() {
+            if self.next == self.run.end {
                 return Ok(false);
             }
             self.read(file).map_err(failed)?;
@@ -407,13 +448,13 @@ impl Head {
     }
 
     fn read(&mut self, mut file: &File) -> io::Result<()> {
-        file.seek(SeekFrom::Start(self.run.start))?;
+        file.seek(SeekFrom::Start(self.next))?;
         let mut len = [0; 4];
         file.read_exact(&mut len)?;
         let len = u32::from_le_bytes(len);
         let mut stored = vec![0; len as usize];
         file.read_exact(&mut stored)?;
-        self.run.start += 4 + u64::from(len);
+        self.next += 4 + u64::from(len);
         self.piece = snap::raw::Decoder::new().decompress_vec(&stored)?;
         self.at = 0;
         Ok(())
@@ -486,6 +527,13 @@ mod tests {
                 }
             }
             assert_eq!(entries.peek(), None);
+            // Back, forth, and beyond the end.
+            for block in [70_000, 1, 100_003, 33, 100_004, 2] {
+                let sought = Place::new(block, 0).unwrap();
+                entries.seek(sought).unwrap();
+                assert_eq!(entries.peek(), Place::new(block, 5).filter(|_| block <= 100_003));
+                assert!(entries.head().is_none_or(|(key, _)| key.number == 1));
+            }
         }
     }
 }

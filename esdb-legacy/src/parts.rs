@@ -26,8 +26,8 @@ pub(crate) struct Border {
     pub(crate) is_hidden: bool,
 }
 
-/// Where parts of about `size` bytes begin, the first at the section's beginning; `None` if the section is not whole, its records are not in
-/// order of time, or have more than `max_event` bytes of data.
+/// Where parts of at most about `size` bytes begin, the first at the section's beginning; records of one time are not parted. `None` if the
+/// section is not whole, its records are not in order of time, or have more than `max_event` bytes of data.
 ///
 /// # Errors
 ///
@@ -40,8 +40,10 @@ pub(crate) fn borders(
 ) -> Result<Option<Vec<Border>>> {
     let mut blocks = Blocks::new(section.clone());
     let mut borders = vec![Border { block: section.start, before: None, offset: 0, is_hidden: false }];
-    let mut survey = Survey { starts: Vec::new(), window: Vec::new(), end: 0, next: 0, last: None, part: 0 };
-    let mut is_hidden = false;
+    let mut survey =
+        Survey { starts: Vec::new(), window: Vec::new(), end: 0, next: 0, last: None, part: 0, same: 0 };
+    // Where the records of one time begin: a part may begin there.
+    let (mut next, mut is_hidden) = (None, false);
     while let Some((block, content)) = blocks.next(input)? {
         if block.damage.is_some() || survey.end != (survey.starts.len() * BLOCK) as u64 {
             return Ok(None);
@@ -53,16 +55,23 @@ pub(crate) fn borders(
             if survey.last.is_some_and(|last| last < timestamp) || len > max_event as u64 || is_zeros {
                 return Ok(None);
             }
-            if survey.part >= size && survey.last != Some(timestamp) {
+            if survey.last != Some(timestamp) {
                 let number = (at / BLOCK as u64) as usize;
                 let before = number.checked_sub(1).and_then(|before| survey.starts.get(before)).copied();
                 let Some(&block) = survey.starts.get(number) else { return Ok(None) };
-                borders.push(Border { block, before, offset: (at % BLOCK as u64) as usize, is_hidden });
-                survey.part = 0;
+                let border = Border { block, before, offset: (at % BLOCK as u64) as usize, is_hidden };
+                (next, survey.same) = (Some(border).filter(|_| survey.part > 0), 0);
+            }
+            survey.part += len + ROW;
+            survey.same += len + ROW;
+            if survey.part > size
+                && let Some(border) = next.take()
+            {
+                borders.push(border);
+                survey.part = survey.same;
             }
             is_hidden |= len == 0;
             survey.last = Some(timestamp);
-            survey.part += len + ROW;
         }
     }
     let is_whole = survey.window == [0] && survey.next + 1 == survey.end;
@@ -82,6 +91,8 @@ struct Survey {
     last: Option<u32>,
     /// About how much memory the records since the last border take.
     part: u64,
+    /// And those with the time of the last one.
+    same: u64,
 }
 
 impl Survey {

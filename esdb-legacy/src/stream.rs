@@ -230,7 +230,7 @@ impl Reading<'_, '_, '_> {
         account.report.events += 1;
         account.report.index_entries += pairs.len() as u64;
         batch.rows.push(Row { timestamp, data, pairs });
-        if batch.is_full() {
+        if sink.is_full() {
             self.hand_on()?;
         }
         Ok(Some(()))

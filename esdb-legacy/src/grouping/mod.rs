@@ -17,7 +17,7 @@ use std::ops::Range;
 use esdb_format::Result;
 
 use crate::batch::Row;
-use crate::blocks::{BLOCK, Block, Blocks};
+use crate::blocks::{BLOCK, Block, Blocks, holds_more};
 use crate::context::Context;
 use crate::entries::{Entries, Place};
 use crate::input::Input;
@@ -25,8 +25,8 @@ use crate::parts::{self, Border};
 use crate::records::{Record, header_len, record};
 use crate::report::Quoted;
 
-/// A section is searched for parts if its blocks may decode to more than memory has room for: so many times as much, in practice.
-const MOST_PACKED: u64 = 8;
+/// With its rows and their pairs a grouping takes about so many times the memory of its content, or less.
+const ROWS: u64 = 8;
 
 /// Empty events of time 0 at the end of a grouping: from so many on they may be lost pages.
 const LIKE_LOST_PAGES: usize = 16;
@@ -56,9 +56,9 @@ pub(crate) fn read(
 ) -> Result<()> {
     context.base = grouping.base;
     let size = context.options.segment() as u64;
-    let is_large = grouping.section.end - grouping.section.start > size / MOST_PACKED;
+    let is_large = holds_more(input, grouping.section.clone(), size / ROWS)?;
     let mut borders = None;
-    if is_large && entries.can_seek() && !grouping.is_cut {
+    if is_large && !grouping.is_cut {
         // Half of it is for what cannot be foreseen.
         borders = parts::borders(input, grouping.section.clone(), size / 2, context.options.max_event)?;
     }
@@ -69,13 +69,15 @@ pub(crate) fn read(
             let (mut events, mut end) = (0, None);
             for start in borders.iter().rev() {
                 if let Some(place) = grouping.place(start) {
-                    entries.seek(place);
+                    entries.seek(place)?;
                 }
+                // Each has the batch's memory for itself.
+                context.sink.hand_on()?;
                 events += read_part(context, input, grouping, entries, Some(start), end)?;
                 end = Some(start);
             }
             if let Some(end) = grouping.end() {
-                entries.seek(end);
+                entries.seek(end)?;
             }
             events
         }
