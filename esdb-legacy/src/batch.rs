@@ -88,15 +88,19 @@ impl Batch {
     }
 
     /// Calls `each` with all events.
-    pub(crate) fn for_each(&self, each: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each(&self, each: &mut dyn FnMut(&Event<'_>) -> Result<()>) -> Result<()> {
         let part = |range: &Range<usize>| self.strings.get(range.clone()).unwrap_or_default();
+        // One event for all: its list of pairs is allocated once.
+        let mut event = Event::default();
         for group in &self.groups {
-            let (space, grouping) = (part(&group.space), part(&group.grouping));
+            (event.space, event.grouping) = (part(&group.space), part(&group.grouping));
             for row in self.rows.get(group.rows.clone()).unwrap_or_default() {
                 let pairs = self.pairs.get(row.pairs.clone()).unwrap_or_default();
-                let indexes = pairs.iter().map(|pair| self.parts(*pair)).collect();
-                let data = self.content.get(row.data.clone()).unwrap_or_default();
-                each(Event { space, grouping, timestamp: row.timestamp, indexes, data })?;
+                event.timestamp = row.timestamp;
+                event.indexes.clear();
+                event.indexes.extend(pairs.iter().map(|pair| self.parts(*pair)));
+                event.data = self.content.get(row.data.clone()).unwrap_or_default();
+                each(&event)?;
             }
         }
         Ok(())

@@ -196,7 +196,7 @@ impl Legacy {
     pub fn for_each(
         &self,
         options: &Options,
-        each: &mut dyn FnMut(Event<'_>) -> Result<()>,
+        each: &mut dyn FnMut(&Event<'_>) -> Result<()>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Report> {
         let report = thread::scope(|scope| {

@@ -18,7 +18,7 @@ type Shown = (i64, Vec<u8>);
 fn convert(bytes: Vec<u8>) -> Option<(Vec<Shown>, Report)> {
     let old = Legacy::open_source(Box::new(bytes)).ok()?;
     let mut events = Vec::new();
-    let mut each = |event: esdb_format::Event<'_>| {
+    let mut each = |event: &esdb_format::Event<'_>| {
         events.push((event.timestamp, event.data.to_vec()));
         Ok(())
     };

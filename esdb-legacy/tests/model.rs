@@ -39,7 +39,7 @@ fn convert(bytes: Vec<u8>, options: &Options) -> (Vec<EventBuf>, Report) {
 fn is_in_order(bytes: Vec<u8>, options: &Options) -> bool {
     let old = Legacy::open_source(Box::new(bytes)).unwrap();
     let mut keys = Vec::new();
-    let mut each = |event: NewEvent<'_>| {
+    let mut each = |event: &NewEvent<'_>| {
         keys.push((event.space.to_vec(), event.grouping.to_vec(), event.timestamp));
         Ok(())
     };

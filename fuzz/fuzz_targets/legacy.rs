@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fn read(bytes: &[u8], options: Options) -> Option<((u64, u64, usize), bool)> {
     let old = Legacy::open_source(Box::new(bytes.to_vec())).ok()?;
     let (mut events, mut entries, mut data) = (0, 0, 0);
-    let mut each = |event: Event<'_>| -> Result<()> {
+    let mut each = |event: &Event<'_>| -> Result<()> {
         events += 1;
         entries += event.indexes.len() as u64;
         data += event.data.len();

@@ -19,6 +19,7 @@ mod scribe;
 mod sorter;
 mod unpublished;
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -345,23 +346,31 @@ impl Writer {
         self.options.unit
     }
 
-    /// Adds an event.
+    /// Adds an event, which is copied: it may be given by reference, and used again.
     ///
     /// # Errors
     ///
     /// Invalid if a part of the event exceeds its limit (spec §3.1, [`WriterOptions::max_event`]): the event is not
     /// added, and others may follow. I/O if a file cannot be written: the writer is of no use any more.
-    pub fn add(&mut self, event: Event<'_>) -> Result<()> {
-        self.check_event(&event)?;
+    pub fn add<'a>(&mut self, event: impl Borrow<Event<'a>>) -> Result<()> {
+        let event = event.borrow();
+        self.check_event(event)?;
         self.put(event)
     }
 
     /// Adds an event, whatever its size.
-    pub(crate) fn put(&mut self, mut event: Event<'_>) -> Result<()> {
-        if !event.indexes.is_sorted_by(|a, b| a < b) {
-            event.indexes.sort_unstable();
-            event.indexes.dedup();
+    pub(crate) fn put(&mut self, event: &Event<'_>) -> Result<()> {
+        if event.indexes.is_sorted_by(|a, b| a < b) {
+            return self.put_sorted(event);
         }
+        let mut sorted = event.clone();
+        sorted.indexes.sort_unstable();
+        sorted.indexes.dedup();
+        self.put_sorted(&sorted)
+    }
+
+    /// Adds an event whose pairs ascend strictly.
+    fn put_sorted(&mut self, event: &Event<'_>) -> Result<()> {
         if self.in_order {
             let key = (event.space, event.grouping, event.timestamp);
             let last = self.sorter.buffer.last_key().or_else(|| self.last_passed_on());
@@ -373,15 +382,15 @@ impl Writer {
         if self.in_order && self.assembler.is_some() {
             // After so many in order more will follow.
             if self.last_passed_on().is_some() || event.data.len() >= PASS_ON {
-                return self.or_fail(|writer| writer.pass_on_at_once(&event));
+                return self.or_fail(|writer| writer.pass_on_at_once(event));
             }
-            self.sorter.buffer.push(&event);
+            self.sorter.buffer.push(event);
             if self.sorter.buffer.memory() >= PASS_ON {
                 return self.or_fail(Self::pass_on);
             }
             return Ok(());
         }
-        self.sorter.buffer.push(&event);
+        self.sorter.buffer.push(event);
         if self.assembler.is_some() {
             self.or_fail(Self::keep_what_was_passed_on)?;
         }
