@@ -5,12 +5,13 @@
 
 mod old;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use esdb_format::{Codec, Unit, WriterOptions};
+use esdb_format::{Codec, Reader, Unit, WriterOptions};
 use esdb_legacy::{Legacy, Options};
 
 use old::{Archive, Event};
@@ -131,6 +132,55 @@ fn write(path: &Path, shape: Shape) -> (u64, u64) {
     (count, path.metadata().unwrap().len())
 }
 
+/// What an old archive of at least so many bytes has in place of a new file: its events again and again, each time later, in spaces of at
+/// most 256 MB of data. Returns the number of its events and its length.
+fn write_again(path: &Path, from: &Path, bytes: u64) -> (u64, u64) {
+    let reader = Reader::open(from).unwrap();
+    let to_seconds = match reader.unit() {
+        Unit::Milliseconds => 1_000,
+        Unit::Microseconds => 1_000_000,
+        Unit::Nanoseconds => 1_000_000_000,
+        _ => 1,
+    };
+    let mut spaces: BTreeMap<Vec<u8>, Vec<Event>> = BTreeMap::new();
+    for event in reader.scan() {
+        let event = event.unwrap().into_owned().unwrap();
+        let key = |(name, value): &(Vec<u8>, Vec<u8>)| [&name[..], b":", value].concat();
+        spaces.entry(event.space).or_default().push(Event {
+            grouping: event.grouping,
+            timestamp: event.timestamp.div_euclid(to_seconds).clamp(0, i32::MAX.into()) as u32,
+            keys: event.indexes.iter().map(key).collect(),
+            data: event.data,
+        });
+    }
+    let mut once = Archive::new(Vec::new());
+    spaces.iter().for_each(|(id, events)| once.space(id, events));
+    let times = bytes / once.len() + 1;
+    let timestamps = || spaces.values().flatten().map(|event| event.timestamp);
+    let span = (timestamps().max().unwrap() - timestamps().min().unwrap()).clamp(1, 30 * 86_400);
+
+    let mut archive = Archive::new(BufWriter::new(File::create(path).unwrap()));
+    let mut count = 0;
+    for (id, events) in &spaces {
+        let data: u64 = events.iter().map(|event| event.data.len() as u64 + 100).sum();
+        let at_once = ((256 << 20) / data).clamp(1, times);
+        for (part, first) in (0..times).step_by(at_once as usize).enumerate() {
+            let later = |event: &Event, round: u64| {
+                let timestamp = event.timestamp + (round * u64::from(span) % (1 << 30)) as u32;
+                Event { timestamp, ..event.clone() }
+            };
+            let rounds = 0..at_once.min(times - first);
+            let all: Vec<Event> =
+                rounds.flat_map(|round| events.iter().map(move |event| later(event, round))).collect();
+            let suffix = if part == 0 { String::new() } else { format!("-{part}") };
+            archive.space(&[id, suffix.as_bytes()].concat(), &all);
+            count += all.len() as u64;
+        }
+    }
+    archive.finish().flush().unwrap();
+    (count, path.metadata().unwrap().len())
+}
+
 /// The most memory that this process has had so far, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -229,6 +279,30 @@ fn five_hundred_megabytes() {
             len / count
         );
         for codec in ["zstd", "zstd, level 1", "lz4"] {
+            let peak = convert(&path, 256 * MIB, codec, count);
+            assert!(peak <= (256 + 64 + 256) * MIB, "{} MiB", peak / MIB);
+        }
+    }
+}
+
+/// Archives of at least 250 MB, made of the files of a folder, such as those of the real data sets:
+///
+/// `python3 esdb-cli/tests/real_data/run.py --shared ../shared --work DIR --esdb target/release/esdb`
+///
+/// `ESDB_LEGACY_FROM=DIR cargo test --release -p esdb-legacy --test large made_of_others -- --ignored --nocapture`
+#[test]
+#[ignore = "needs files, and takes minutes"]
+fn archives_made_of_others() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("old.esdb");
+    let from = std::env::var_os("ESDB_LEGACY_FROM").expect("ESDB_LEGACY_FROM names a folder");
+    let mut files: Vec<_> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "esdb"));
+    files.sort();
+    for file in files {
+        let (count, len) = write_again(&path, &file, 250 * MIB);
+        println!("{}, {} bytes an event in the old file:", file.file_stem().unwrap().display(), len / count);
+        for codec in ["zstd", "lz4"] {
             let peak = convert(&path, 256 * MIB, codec, count);
             assert!(peak <= (256 + 64 + 256) * MIB, "{} MiB", peak / MIB);
         }
