@@ -28,6 +28,9 @@ use crate::report::Quoted;
 /// With its rows and their pairs a grouping takes about so many times the memory of its content, or less.
 const ROWS: u64 = 8;
 
+/// Parts take about so much memory, in bytes: what is handed on fits the processor's caches, and its memory is used again.
+const PART: u64 = 4 << 20;
+
 /// Empty events of time 0 at the end of a grouping: from so many on they may be lost pages.
 const LIKE_LOST_PAGES: usize = 16;
 
@@ -60,7 +63,8 @@ pub(crate) fn read(
     let mut borders = None;
     if is_large && !grouping.is_cut {
         // Half of it is for what cannot be foreseen.
-        borders = parts::borders(input, grouping.section.clone(), size / 2, context.options.max_event)?;
+        let part = PART.min(size / 2);
+        borders = parts::borders(input, grouping.section.clone(), part, context.options.max_event)?;
     }
     let borders = borders.unwrap_or_default();
     let events = match &borders[..] {
