@@ -266,6 +266,14 @@ impl Entries {
         Ok(())
     }
 
+    /// How many runs are merged; none if all entries are in memory. Each costs [`seek`](Self::seek) a piece that is read.
+    pub(crate) fn runs(&self) -> usize {
+        match self {
+            Self::Memory { .. } => 0,
+            Self::Merged { heads, ended, .. } => heads.len() + ended.len(),
+        }
+    }
+
     /// The place of the next entry.
     pub(crate) fn peek(&self) -> Option<Place> {
         match self {

@@ -31,6 +31,9 @@ const ROWS: u64 = 8;
 /// Parts take about so much memory, in bytes: what is handed on fits the processor's caches, and its memory is used again.
 const PART: u64 = 4 << 20;
 
+/// They are larger if entries come from many runs: a part's first ones are sought in each of them.
+const PART_FOR_RUN: u64 = 1 << 20;
+
 /// Empty events of time 0 at the end of a grouping: from so many on they may be lost pages.
 const LIKE_LOST_PAGES: usize = 16;
 
@@ -63,7 +66,7 @@ pub(crate) fn read(
     let mut borders = None;
     if is_large && !grouping.is_cut {
         // Half of it is for what cannot be foreseen.
-        let part = PART.min(size / 2);
+        let part = PART.max(PART_FOR_RUN * entries.runs() as u64).min(size / 2);
         borders = parts::borders(input, grouping.section.clone(), part, context.options.max_event)?;
     }
     let borders = borders.unwrap_or_default();
