@@ -16,6 +16,9 @@ pub(crate) const BLOCK: usize = 4096;
 /// Bytes of a block's header.
 const HEADER: u64 = 3;
 
+/// Snappy's copies of 3 bytes stand for 64: no block decodes to more than so many times its length.
+const MOST_PACKED: u64 = 22;
+
 /// How the decoded length of a full block begins its Snappy form.
 const FULL: [u8; 2] = [0x80, 0x20];
 
@@ -216,6 +219,9 @@ pub(crate) fn tiles(input: &mut Input<'_>, section: Range<u64>) -> Result<bool> 
 ///
 /// I/O if the file cannot be read.
 pub(crate) fn holds_more(input: &mut Input<'_>, section: Range<u64>, most: u64) -> Result<bool> {
+    if (section.end - section.start).saturating_mul(MOST_PACKED) <= most {
+        return Ok(false);
+    }
     let blocks = Blocks::new(section);
     let (mut at, mut len) = (blocks.at, 0);
     while at < blocks.end && len <= most {

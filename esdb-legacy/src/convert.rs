@@ -186,8 +186,8 @@ impl Legacy {
     /// damaged groupings that take more than a quarter of the memory come in parts, the newest first; spaces whose place is wrong in
     /// the table of spaces, or whose id is lost, come last.
     ///
-    /// Cost: the file is read once, its tables and large groupings twice; damaged parts are searched before. Memory: [`Options::memory`], and a few
-    /// times the largest event.
+    /// Cost: the file is read once, its tables and large groupings twice; damaged parts are searched before. Memory:
+    /// [`Options::memory`], and a few times the largest event.
     ///
     /// # Errors
     ///

@@ -171,6 +171,18 @@ fn large_groupings_come_over_in_parts() {
     }
 }
 
+/// Little of the file, and more than a batch may take.
+#[test]
+fn groupings_that_pack_well_are_in_order() {
+    let event = |i: u64| Event { timestamp: i as u32, data: vec![b'x'; 4_000], ..Event::default() };
+    let spaces = [(&b"one"[..], (0..1_200).map(event).collect::<Vec<_>>())];
+    let bytes = old::archive(&spaces);
+    assert!(bytes.len() < 256 << 10, "{} bytes", bytes.len());
+    let options = Options::new().memory(8 << 20);
+    assert!(is_in_order(bytes.clone(), &options));
+    assert!(convert(bytes, &options).0 == expected(&spaces));
+}
+
 #[test]
 fn events_beyond_the_limit_are_left_out_and_told() {
     let event = |i: u32, len: usize| Event {
