@@ -1,5 +1,6 @@
 //! What an event is: the value users store, borrowed or owned.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// An event to be written: borrowed space, grouping, indexes and data.
@@ -50,6 +51,18 @@ impl<'a> Event<'a> {
     ) -> Self {
         self.indexes.push((name.as_ref(), value.as_ref()));
         self
+    }
+}
+
+impl<'a> From<Event<'a>> for Cow<'_, Event<'a>> {
+    fn from(event: Event<'a>) -> Self {
+        Self::Owned(event)
+    }
+}
+
+impl<'e, 'a> From<&'e Event<'a>> for Cow<'e, Event<'a>> {
+    fn from(event: &'e Event<'a>) -> Self {
+        Self::Borrowed(event)
     }
 }
 

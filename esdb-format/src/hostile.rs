@@ -204,7 +204,7 @@ fn more_pairs_than_an_event_may_have_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.esdb");
         let mut writer = WriterOptions::new().create(&path).unwrap();
-        writer.put(&Event { indexes, ..Event::new("s", 1, "") }).unwrap();
+        writer.put(Event { indexes, ..Event::new("s", 1, "") }.into()).unwrap();
         writer.finish().unwrap();
         let file = Reader::open(&path).unwrap();
         let event = file.scan().next().unwrap().and_then(StoredEvent::into_owned);

@@ -298,3 +298,22 @@ fn a_failed_writer_refuses_every_event() {
     let again = writer.add(Event::new("s", 0, "")).unwrap_err().to_string();
     assert_eq!(again, writer.finish().unwrap_err().to_string());
 }
+
+#[test]
+fn an_event_by_reference_is_stored_as_one_by_value_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.esdb");
+    let mut writer = WriterOptions::new().create(&path).unwrap();
+    let ascending = Event::new("s", 1, "data").index("a", "1").index("b", "2");
+    let unordered = Event::new("s", 1, "data").index("b", "2").index("a", "1").index("b", "2");
+    for event in [&ascending, &unordered] {
+        writer.add(event).unwrap();
+        writer.add(event.clone()).unwrap();
+    }
+    assert_eq!(unordered.indexes.len(), 3);
+    writer.finish().unwrap();
+    let file = Reader::open(path).unwrap();
+    let stored: Vec<EventBuf> = file.scan().map(|event| event.unwrap().into_owned().unwrap()).collect();
+    assert_eq!(stored.len(), 4);
+    assert!(stored.iter().all(|event| event.as_event() == ascending));
+}

@@ -19,7 +19,7 @@ mod scribe;
 mod sorter;
 mod unpublished;
 
-use std::borrow::Borrow;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -346,27 +346,26 @@ impl Writer {
         self.options.unit
     }
 
-    /// Adds an event, which is copied: it may be given by reference, and used again.
+    /// Adds an event, given by value or by reference. By reference it costs an allocation if its pairs do not ascend.
     ///
     /// # Errors
     ///
     /// Invalid if a part of the event exceeds its limit (spec §3.1, [`WriterOptions::max_event`]): the event is not
     /// added, and others may follow. I/O if a file cannot be written: the writer is of no use any more.
-    pub fn add<'a>(&mut self, event: impl Borrow<Event<'a>>) -> Result<()> {
-        let event = event.borrow();
-        self.check_event(event)?;
+    pub fn add<'e, 'a: 'e>(&mut self, event: impl Into<Cow<'e, Event<'a>>>) -> Result<()> {
+        let event = event.into();
+        self.check_event(&event)?;
         self.put(event)
     }
 
     /// Adds an event, whatever its size.
-    pub(crate) fn put(&mut self, event: &Event<'_>) -> Result<()> {
-        if event.indexes.is_sorted_by(|a, b| a < b) {
-            return self.put_sorted(event);
+    pub(crate) fn put(&mut self, mut event: Cow<'_, Event<'_>>) -> Result<()> {
+        if !event.indexes.is_sorted_by(|a, b| a < b) {
+            let indexes = &mut event.to_mut().indexes;
+            indexes.sort_unstable();
+            indexes.dedup();
         }
-        let mut sorted = event.clone();
-        sorted.indexes.sort_unstable();
-        sorted.indexes.dedup();
-        self.put_sorted(&sorted)
+        self.put_sorted(&event)
     }
 
     /// Adds an event whose pairs ascend strictly.
