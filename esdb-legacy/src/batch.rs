@@ -134,11 +134,12 @@ impl Sink {
         Self { batch: Batch::default(), full, spare, in_flight: 0, most }
     }
 
+    /// Whether the batch is worth handing on.
     pub(crate) fn is_full(&self) -> bool {
         self.batch.memory() >= FULL.min(self.most / 8)
     }
 
-    /// Hands the batch on if it is worth it.
+    /// Hands the batch on if it is full.
     ///
     /// # Errors
     ///

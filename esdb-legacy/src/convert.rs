@@ -182,9 +182,10 @@ impl Legacy {
     /// Calls `each` with all events that can be read, on the caller's thread, while another one reads. `progress` is told now and then
     /// how many bytes have been read, of about as many as the file has.
     ///
-    /// Events come in order of space, grouping and timestamp, and those with equal ones as they were added, with these exceptions:
-    /// damaged groupings that take more than a quarter of the memory come in parts, the newest first; spaces whose place is wrong in
-    /// the table of spaces, or whose id is lost, come last.
+    /// Events come in order of space, grouping and timestamp, and those with equal ones as they were added, with these exceptions.
+    /// A grouping that takes more than a quarter of the memory comes in parts, the newest first, if it is damaged, has an event beyond
+    /// [`Options::max_event`] or one of time 0 without data, which lost pages look like; and where its events have hundreds of index
+    /// entries each. Spaces whose place is wrong in the table of spaces, or whose id is lost, come last.
     ///
     /// Cost: the file is read once, its tables and large groupings twice; damaged parts are searched before. Memory:
     /// [`Options::memory`], and a few times the largest event.

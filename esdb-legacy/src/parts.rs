@@ -1,4 +1,4 @@
-//! A grouping that is too large for memory, in parts: since records stand newest first, the last part comes first.
+//! A large grouping in parts: since records stand newest first, the last part comes first.
 //!
 //! One pass over the content finds where parts may begin, and whether the section is whole. One that is not is read from its
 //! beginning instead, and the writer sorts its parts.

@@ -132,23 +132,18 @@ fn write(path: &Path, shape: Shape) -> (u64, u64) {
     (count, path.metadata().unwrap().len())
 }
 
-/// What an old archive of at least so many bytes has in place of a new file: its events again and again, each time later, in spaces of at
-/// most 256 MB of data. Returns the number of its events and its length.
+/// Writes the events of a new file as an old archive: again and again, each time later, until it would have so many bytes if nothing of that
+/// packed better than once; in spaces of about 256 MB of data. Returns the number of its events and its length.
 fn write_again(path: &Path, from: &Path, bytes: u64) -> (u64, u64) {
     let reader = Reader::open(from).unwrap();
-    let to_seconds = match reader.unit() {
-        Unit::Milliseconds => 1_000,
-        Unit::Microseconds => 1_000_000,
-        Unit::Nanoseconds => 1_000_000_000,
-        _ => 1,
-    };
+    let per_second = reader.unit().per_second();
     let mut spaces: BTreeMap<Vec<u8>, Vec<Event>> = BTreeMap::new();
     for event in reader.scan() {
         let event = event.unwrap().into_owned().unwrap();
         let key = |(name, value): &(Vec<u8>, Vec<u8>)| [&name[..], b":", value].concat();
         spaces.entry(event.space).or_default().push(Event {
             grouping: event.grouping,
-            timestamp: event.timestamp.div_euclid(to_seconds).clamp(0, i32::MAX.into()) as u32,
+            timestamp: event.timestamp.div_euclid(per_second).clamp(0, i32::MAX.into()) as u32,
             keys: event.indexes.iter().map(key).collect(),
             data: event.data,
         });
@@ -285,7 +280,7 @@ fn five_hundred_megabytes() {
     }
 }
 
-/// Archives of at least 250 MB, made of the files of a folder, such as those of the real data sets:
+/// Archives of about 250 MB, made of the files of a folder, such as those of the real data sets:
 ///
 /// `python3 esdb-cli/tests/real_data/run.py --shared ../shared --work DIR --esdb target/release/esdb`
 ///

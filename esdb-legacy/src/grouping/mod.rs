@@ -62,9 +62,8 @@ pub(crate) fn read(
 ) -> Result<()> {
     context.base = grouping.base;
     let size = context.options.segment() as u64;
-    let is_large = holds_more(input, grouping.section.clone(), size / ROWS)?;
     let mut borders = None;
-    if is_large && !grouping.is_cut {
+    if !grouping.is_cut && holds_more(input, grouping.section.clone(), size / ROWS)? {
         // Half of it is for what cannot be foreseen.
         let part = PART.max(PART_FOR_RUN * entries.runs() as u64).min(size / 2);
         borders = parts::borders(input, grouping.section.clone(), part, context.options.max_event)?;
